@@ -1,0 +1,23 @@
+"""Pixel grids, the model-tile lattice, blocks, and the padded-block wrapper."""
+
+from areca.tiles.blocks import Block, BlockGrid
+from areca.tiles.grid import PIXEL_TOLERANCE, cube_geobox, pixel_offset
+from areca.tiles.lattice import Lattice, Tile
+from areca.tiles.padded import Stage, as_float, map_stage, pad_block, slice_padded
+from areca.tiles.window import Window
+
+__all__ = [
+    "PIXEL_TOLERANCE",
+    "Block",
+    "BlockGrid",
+    "Lattice",
+    "Stage",
+    "Tile",
+    "Window",
+    "as_float",
+    "cube_geobox",
+    "map_stage",
+    "pad_block",
+    "pixel_offset",
+    "slice_padded",
+]

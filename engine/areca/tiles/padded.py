@@ -1,0 +1,150 @@
+"""The padded block: every stage is a plain function on one, and this makes it lazy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.delayed import delayed
+
+from areca.tiles.grid import cube_geobox
+from areca.tiles.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class Stage(Protocol):
+    """A plain function from one padded block to one block."""
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels beyond each side of its output that the stage must see."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands that the stage returns."""
+
+    def __call__(self, block: xr.DataArray, /) -> xr.DataArray:
+        """Map a block (band, y, x) with its halo to a block without it."""
+
+
+def pad_block(
+    pixels: NDArray[np.float32], have: Window, want: Window
+) -> NDArray[np.float32]:
+    """Return the pixels of `want`, NaN where `have` has none.
+
+    Args:
+        pixels: Shape (band, height, width) of `have`.
+        have: The window that `pixels` fills.
+        want: The window wanted; may reach beyond `have` on every side.
+
+    Returns:
+        Shape (band, height, width) of `want`; the input itself when nothing is added.
+    """
+    if have == want:
+        return pixels
+    out = np.full((pixels.shape[0], want.height, want.width), np.nan, np.float32)
+    common = have.intersection(want)
+    if common is not None:
+        rows, cols = common.slices_in(want)
+        from_rows, from_cols = common.slices_in(have)
+        out[:, rows, cols] = pixels[:, from_rows, from_cols]
+    return out
+
+
+def as_float(pixels: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
+    """Return float32 pixels in which nodata is NaN.
+
+    Args:
+        pixels: Shape (band, height, width), any number type.
+        nodata: The value that means "nothing seen here", per band; None when the
+            data have no such value (NaN stays NaN either way).
+    """
+    out = pixels.astype(np.float32)
+    if nodata is not None and not np.isnan(nodata):
+        out[pixels == nodata] = np.nan
+    return out
+
+
+def slice_padded(cube: xr.DataArray, window: Window) -> tuple[xr.DataArray, Window]:
+    """Cut what a cube has of a window; lazy, nothing is padded yet.
+
+    Args:
+        cube: Dims (band, y, x).
+        window: Pixels counted from the cube's own first pixel.
+
+    Returns:
+        The part of the cube, and the window that it fills. A window that does not
+        touch the cube is refused with `GridError`.
+    """
+    whole = Window(0, 0, cube.sizes["y"], cube.sizes["x"])
+    have = window.intersection(whole) or window
+    rows, cols = have.slices_in(whole)
+    return cube.isel(y=rows, x=cols), have
+
+
+def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
+    """Apply a stage to a lazy cube, chunk by chunk; one task a chunk, nothing computed.
+
+    The halo is cut from the cube by slicing, so the answer does not depend on the
+    chunks. Beyond the cube's edge a stage sees NaN.
+
+    Args:
+        stage: What to apply.
+        cube: Dims (band, y, x), with a CRS; an integer cube may carry its nodata value
+            in `rio.nodata`.
+
+    Returns:
+        Dims (band, y, x) with the stage's bands, float32, NaN where nothing is known.
+        Chunks along y and x are those of the cube.
+    """
+    geobox = cube_geobox(cube)
+    rows, cols = _chunks(cube, "y"), _chunks(cube, "x")
+    nodata = cube.rio.nodata
+    names = tuple(str(name) for name in cube.band.values)
+    run = delayed(_run_stage, pure=True)
+    lines: list[list[da.Array]] = []
+    for row0, row1 in rows:
+        line: list[da.Array] = []
+        for col0, col1 in cols:
+            want = Window(row0, col0, row1, col1).grow(stage.halo_px)
+            part, have = slice_padded(cube, want)
+            block = run(stage, part.data, (have, want), names, nodata)
+            shape = (len(stage.bands), row1 - row0, col1 - col0)
+            line.append(da.from_delayed(block, shape=shape, dtype=np.float32))
+        lines.append(line)
+    out = xr.DataArray(
+        da.block(lines),
+        dims=("band", "y", "x"),
+        coords={"band": list(stage.bands), "y": cube.y, "x": cube.x},
+        attrs={
+            k: v for k, v in cube.attrs.items() if k not in {"nodata", "_FillValue"}
+        },
+    )
+    placed: xr.DataArray = out.rio.write_crs(str(geobox.crs))
+    placed = placed.rio.write_transform(geobox.affine)
+    return placed.rio.write_nodata(np.nan, encoded=False)  # type: ignore[no-any-return]
+
+
+def _chunks(cube: xr.DataArray, dim: str) -> Sequence[tuple[int, int]]:
+    sizes = cube.chunksizes.get(dim, (cube.sizes[dim],))
+    ends = np.cumsum(sizes).tolist()
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _run_stage(
+    stage: Stage,
+    pixels: NDArray[np.generic],
+    windows: tuple[Window, Window],
+    names: tuple[str, ...],
+    nodata: float | None,
+) -> NDArray[np.float32]:
+    have, want = windows
+    padded = pad_block(as_float(pixels, nodata), have, want)
+    block = xr.DataArray(padded, dims=("band", "y", "x"), coords={"band": list(names)})
+    return np.asarray(stage(block).data, dtype=np.float32)

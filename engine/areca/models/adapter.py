@@ -1,0 +1,175 @@
+"""How a worker runs a model: `forward` on the device, `decode` beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from areca.errors import ModelError, PredictError
+from areca.models.card import STRIDES
+from areca.models.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from areca.models.card import ModelCard
+    from areca.models.handle import Model
+    from areca.models.network import CentreRadiusNet
+
+Raw = dict[str, "NDArray[np.float32]"]
+"""What a forward pass returns: named arrays, the batch first."""
+_LOG_RADIUS_LIMIT = 10.0
+"""exp(10) = 22,026 px: beyond any tile, and far from overflow."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detections:
+    """Circles found in one tile, all arrays of shape (n,)."""
+
+    x: NDArray[np.float32]
+    """Column of the centre, px; the middle of the first pixel is 0.5."""
+    y: NDArray[np.float32]
+    """Row of the centre, px; the middle of the first pixel is 0.5."""
+    radius: NDArray[np.float32]
+    """Radius, px."""
+    score: NDArray[np.float32]
+    """Confidence, 0 to 1."""
+    label: NDArray[np.int32]
+    """Class, an index into the card's labels."""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Detections:
+        """Return the detections of an index or a mask, copied."""
+        return Detections(
+            x=self.x[index],
+            y=self.y[index],
+            radius=self.radius[index],
+            score=self.score[index],
+            label=self.label[index],
+        )
+
+
+class LoadedModel(Protocol):
+    """A model that a worker has loaded once and calls on many tiles."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model."""
+        ...
+
+    def forward(self, batch: NDArray[np.float32], /) -> Raw:
+        """Map standardised tiles (n, band, tile, tile) to raw outputs."""
+        ...
+
+    def decode(self, raw: Raw, score_threshold: float) -> list[Detections]:
+        """Turn raw outputs into detections, one set per tile."""
+        ...
+
+
+class HeatmapDetector:
+    """The centre + radius network, folded and ready for inference."""
+
+    def __init__(self, network: CentreRadiusNet, card: ModelCard) -> None:
+        """Take over a network: it is folded in place and cannot be trained again."""
+        network.fold()
+        self._network = network.to(memory_format=torch.channels_last)
+        self._device = next(network.parameters()).device
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model."""
+        return self._card
+
+    def forward(self, batch: NDArray[np.float32], /) -> Raw:
+        """Run the network.
+
+        Args:
+            batch: Shape (n, band, height, width), standardised, missing pixels 0;
+                sides must be multiples of 8.
+
+        Returns:
+            "heat" (n, class, h, w), probabilities; "offset" (n, 2, h, w), cells, x
+            then y; "log_radius" (n, 1, h, w), ln px. All float32 in host memory.
+
+        Raises:
+            PredictError: an output is not finite.
+        """
+        with torch.inference_mode():
+            tiles = torch.from_numpy(np.ascontiguousarray(batch))
+            tiles = tiles.to(self._device, memory_format=torch.channels_last)
+            out = self._network(tiles).float()
+            classes = self._network.classes
+            out[:, :classes] = out[:, :classes].sigmoid()
+            # NCHW in memory: everything after reads one channel at a time.
+            values: NDArray[np.float32] = out.cpu().contiguous().numpy()
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            raise PredictError(
+                f"model {self._card.name!r} gave {bad} of {values.size} outputs that "
+                "are not finite; check that the input is standardised and that "
+                "missing pixels are 0"
+            )
+        return {
+            "heat": values[:, :classes],
+            "offset": values[:, classes : classes + 2],
+            "log_radius": values[:, classes + 2 :],
+        }
+
+    def decode(self, raw: Raw, score_threshold: float) -> list[Detections]:
+        """Return the local maxima of the heat maps as circles.
+
+        A cell is a maximum where it equals the largest of its 3 x 3 neighbours, so
+        equal neighbours give several; non-maximum suppression leaves one.
+
+        Args:
+            raw: What `forward` returned.
+            score_threshold: Cells with a lower score are no detections.
+
+        Returns:
+            One `Detections` per tile, in the order class, row, column.
+        """
+        heat = torch.from_numpy(raw["heat"])
+        peaks = functional.max_pool2d(heat, 3, stride=1, padding=1) == heat
+        found = (peaks & (heat >= score_threshold)).numpy()
+        return [
+            self._circles({name: values[index] for name, values in raw.items()}, mask)
+            for index, mask in enumerate(found)
+        ]
+
+    def _circles(
+        self, raw: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]
+    ) -> Detections:
+        label, row, col = np.nonzero(mask)
+        stride = np.float32(self._card.stride)
+        half = np.float32(0.5)
+        offset = raw["offset"][:, row, col]
+        log_radius = np.clip(
+            raw["log_radius"][0, row, col], -_LOG_RADIUS_LIMIT, _LOG_RADIUS_LIMIT
+        )
+        return Detections(
+            x=(col.astype(np.float32) + half + offset[0]) * stride,
+            y=(row.astype(np.float32) + half + offset[1]) * stride,
+            radius=np.exp(log_radius),
+            score=raw["heat"][label, row, col],
+            label=label.astype(np.int32),
+        )
+
+
+def load_network(model: Model, device: str = "cpu") -> LoadedModel:
+    """Return a model ready for inference, its weights checked against the card.
+
+    Raises:
+        ModelError: the weights are damaged, or the architecture is unknown.
+    """
+    if model.card.architecture not in STRIDES:
+        raise ModelError(f"no adapter for architecture {model.card.architecture!r}")
+    return HeatmapDetector(load_weights(model, device), model.card)

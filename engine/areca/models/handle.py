@@ -1,0 +1,100 @@
+"""The light handle of a model: its card and its folder. No weights are read here."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from areca.errors import ModelError
+from areca.models.card_file import read_card
+
+if TYPE_CHECKING:
+    from areca.models.card import ModelCard
+
+BUILTIN = Path(__file__).parent / "builtin"
+"""Folder of the models that come with areca."""
+CARD_NAME = "model.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on disk: small, picklable, and safe to keep in a graph."""
+
+    card: ModelCard
+    """What the model is."""
+    folder: Path
+    """Where the card and the weights lie."""
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights file.
+
+        Raises:
+            ModelError: the card names a file outside the model's folder.
+        """
+        name = self.card.weights
+        if Path(name).name != name:
+            raise ModelError(
+                f"the card of {self.card.name!r} names the weights {name!r}; they must "
+                "lie in the model's own folder, so give a bare file name"
+            )
+        return self.folder / name
+
+    def verify(self) -> None:
+        """Check the weights against the card; the file is read once per handle.
+
+        Raises:
+            ModelError: the weights are missing or are not the file the card names.
+        """
+        seen = self._weights_digest
+        if seen != self.card.sha256:
+            raise ModelError(
+                f"{self.weights_path} has SHA-256 {seen}, the card expects "
+                f"{self.card.sha256 or '(none)'}; the file is damaged or belongs to "
+                "another card: copy the model's folder again"
+            )
+
+    @cached_property
+    def _weights_digest(self) -> str:
+        try:
+            with self.weights_path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelError(
+                f"the weights {self.weights_path} of {self.card.name!r} cannot be read "
+                f"({error.strerror})"
+            ) from error
+
+
+def list_models() -> list[str]:
+    """Return the names of the built-in models, sorted."""
+    return sorted(path.parent.name for path in BUILTIN.glob(f"*/{CARD_NAME}"))
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Return the handle of a built-in model (by name) or of a model folder.
+
+    Args:
+        name_or_path: A built-in name, a folder, or the path of its model.json. What
+            has no path separator and is no folder is taken as a name.
+
+    Raises:
+        ModelError: there is no such model; the nearest name is given.
+    """
+    text = str(name_or_path)
+    if text in list_models():
+        return Model(read_card(BUILTIN / text / CARD_NAME), BUILTIN / text)
+    path = Path(name_or_path)
+    folder = path.parent if path.name == CARD_NAME else path
+    if (folder / CARD_NAME).is_file():
+        return Model(read_card(folder / CARD_NAME), folder.resolve())
+    near = difflib.get_close_matches(text, list_models(), n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else "give a name or a model folder."
+    raise ModelError(
+        f"there is no model {text!r}; {hint} "
+        f"Built-in models: {', '.join(list_models()) or '(none)'}"
+    )

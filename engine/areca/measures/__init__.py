@@ -1,0 +1,6 @@
+"""Area, centre, radius and bounding geometry of objects, in true metres."""
+
+from areca.measures.files import read_objects, write_objects
+from areca.measures.table import MEASURES, circles, measure
+
+__all__ = ["MEASURES", "circles", "measure", "read_objects", "write_objects"]

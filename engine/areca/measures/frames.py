@@ -1,0 +1,219 @@
+"""Local frames in true metres, one for each object, computed for all at once.
+
+Each object gets its own equal-area frame around its own centre. Starting point is the
+ellipsoidal sinusoidal projection (Snyder 1987, USGS PP 1395, eq. 30-1 and 30-2): it is
+exactly equal-area, and exact in scale along its central meridian and along every
+parallel. Its parallels are straight, while on the ground they bend towards the pole;
+the term `bend` puts that curve back. It shears along y only, so areas stay exact, and
+lengths and angles become those of a tangent plane to second order (what is left is of
+the order of (size / earth radius)**2, 1e-12 for a tree).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyproj
+
+from areca.errors import GridError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earth:
+    """The way from the coordinates of one CRS to angles on its own ellipsoid."""
+
+    crs: pyproj.CRS
+    """Horizontal CRS of the coordinates."""
+    to_angles: pyproj.Transformer | None
+    """CRS to its geodetic CRS, x before y; None where that is the CRS itself."""
+    radians_per_unit: float
+    """Size of one unit of the geodetic CRS (a degree, or now and then a grad)."""
+    semi_major_m: float
+    eccentricity_squared: float
+
+    def angles(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return longitude and latitude in radians for coordinates in the CRS."""
+        if self.to_angles is not None:
+            x, y = self.to_angles.transform(x, y)
+        return x * self.radians_per_unit, y * self.radians_per_unit
+
+    def coordinates(
+        self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return coordinates in the CRS for angles in radians."""
+        x = longitude / self.radians_per_unit
+        y = latitude / self.radians_per_unit
+        if self.to_angles is not None:
+            x, y = self.to_angles.transform(x, y, direction="INVERSE")
+        return x, y
+
+    @property
+    def geod(self) -> pyproj.Geod:
+        """Geodesics on this ellipsoid."""
+        return pyproj.Geod(a=self.semi_major_m, es=self.eccentricity_squared)
+
+
+@lru_cache(maxsize=64)
+def earth_of(crs: pyproj.CRS) -> Earth:
+    """Find the ellipsoid under a CRS. No datum shift is made.
+
+    Args:
+        crs: Any CRS with a place on the Earth.
+
+    Returns:
+        The way to angles. Building it takes milliseconds, so it is kept.
+
+    Raises:
+        GridError: the CRS has no ellipsoid (a local, engineering or geocentric CRS).
+    """
+    geodetic = crs.geodetic_crs
+    ellipsoid = crs.ellipsoid
+    if geodetic is None or ellipsoid is None or crs.is_geocentric:
+        raise GridError(
+            f"cannot measure in {crs.name!r}: it names no place on the Earth, so its "
+            "units have no known size. Set the CRS that the coordinates are in."
+        )
+    same = crs.is_geographic
+    major, minor = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
+    return Earth(
+        crs=crs,
+        to_angles=None
+        if same
+        else pyproj.Transformer.from_crs(crs, geodetic, always_xy=True),
+        radians_per_unit=float(geodetic.axis_info[0].unit_conversion_factor),
+        semi_major_m=float(major),
+        eccentricity_squared=1.0 - (minor / major) ** 2,
+    )
+
+
+def wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return angles in radians brought into [-pi, pi)."""
+    turned: NDArray[np.float64] = (angle + np.pi) % (2 * np.pi) - np.pi
+    # Taking the remainder costs an ulp of pi (3 nm on the ground): only where needed.
+    return np.where(np.abs(angle) < np.pi, angle, turned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFrames:
+    """One frame for each object: x to the east, y to true north, in metres."""
+
+    earth: Earth
+    longitude: NDArray[np.float64]
+    """Origins, shape (n,), radians; may lie outside +-pi, see `frames_around`."""
+    latitude: NDArray[np.float64]
+    """Origins, shape (n,), radians."""
+
+    def metres(
+        self,
+        longitude: NDArray[np.float64],
+        latitude: NDArray[np.float64],
+        frame: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Map angles to metres.
+
+        Args:
+            longitude: Shape (vertex,), radians, any turn.
+            latitude: Shape (vertex,), radians.
+            frame: The frame of each vertex, shape (vertex,), indices into the frames.
+
+        Returns:
+            Metres to the east and to the north of the origin, shape (vertex,) each.
+        """
+        lat0 = self.latitude[frame]
+        x = (
+            self._normal(latitude)
+            * np.cos(latitude)
+            * wrapped(longitude - self.longitude[frame])
+        )
+        return x, self._meridian(lat0, latitude) + self._bend(lat0) * x * x
+
+    def angles(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        frame: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return longitude and latitude in radians for metres; undoes `metres`."""
+        lat0 = self.latitude[frame]
+        arc = y - self._bend(lat0) * x * x
+        latitude = lat0 + arc / self._curvature(lat0)
+        # Newton: the derivative is known exactly, three steps reach rounding.
+        for _ in range(3):
+            latitude = latitude + (
+                arc - self._meridian(lat0, latitude)
+            ) / self._curvature(latitude)
+        parallel = self._normal(latitude) * np.cos(latitude)
+        return self.longitude[frame] + x / parallel, latitude
+
+    def _normal(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the radius of curvature in the prime vertical, m."""
+        sine = np.sin(latitude)
+        root = np.sqrt(1 - self.earth.eccentricity_squared * sine * sine)
+        return np.asarray(self.earth.semi_major_m / root)
+
+    def _curvature(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the radius of curvature in the meridian, m."""
+        sine = np.sin(latitude)
+        e2 = self.earth.eccentricity_squared
+        return np.asarray(
+            self.earth.semi_major_m * (1 - e2) / (1 - e2 * sine * sine) ** 1.5
+        )
+
+    def _meridian(
+        self, start: NDArray[np.float64], end: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the length of the meridian from start to end, m.
+
+        Simpson's rule on the curvature. The usual series gives the distance from the
+        equator, and the difference of two of these loses seven digits on a tree.
+        """
+        middle = self._curvature((start + end) / 2)
+        ends = self._curvature(start) + self._curvature(end)
+        return (end - start) * (ends + 4 * middle) / 6
+
+    def _bend(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return half the curvature that a parallel shows on the ground, 1/m."""
+        return np.tan(latitude) / (2 * self._normal(latitude))
+
+
+def frames_around(
+    earth: Earth,
+    longitude: NDArray[np.float64],
+    latitude: NDArray[np.float64],
+    frame: NDArray[np.intp],
+) -> LocalFrames:
+    """Centre one frame on each object.
+
+    Args:
+        earth: Ellipsoid of the angles.
+        longitude: Vertices, shape (vertex,), radians.
+        latitude: Vertices, shape (vertex,), radians.
+        frame: Object of each vertex, shape (vertex,): 0, 0, .., 1, 1, .., ascending
+            with no gap.
+
+    Returns:
+        Frames on the middle of each object's bounds. Longitudes are followed from the
+        first vertex over the antimeridian, so a crown at 180 degrees is one crown.
+    """
+    starts = np.flatnonzero(np.diff(frame, prepend=-1))
+    first = longitude[starts]
+    east = wrapped(longitude - first[frame])
+
+    def middle(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        low = np.minimum.reduceat(values, starts)
+        return np.asarray((low + np.maximum.reduceat(values, starts)) / 2)
+
+    if not starts.size:
+        empty = np.empty(0, np.float64)
+        return LocalFrames(earth=earth, longitude=empty, latitude=empty)
+    return LocalFrames(
+        earth=earth, longitude=first + middle(east), latitude=middle(latitude)
+    )

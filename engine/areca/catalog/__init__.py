@@ -1,0 +1,32 @@
+"""STAC catalogues to scenes, exact windows and lazy cubes."""
+
+from areca.catalog.aoi import read_aoi
+from areca.catalog.grids import grid_of, scene_window
+from areca.catalog.normalise import normalise_items
+from areca.catalog.origins import set_origin
+from areca.catalog.reader import configure_gdal, read_scenes, read_scenes_native
+from areca.catalog.scenes import (
+    Scene,
+    SceneBand,
+    canonical_order,
+    choose_bands,
+    select,
+)
+from areca.catalog.search import search
+
+__all__ = [
+    "Scene",
+    "SceneBand",
+    "canonical_order",
+    "choose_bands",
+    "configure_gdal",
+    "grid_of",
+    "normalise_items",
+    "read_aoi",
+    "read_scenes",
+    "read_scenes_native",
+    "scene_window",
+    "search",
+    "select",
+    "set_origin",
+]

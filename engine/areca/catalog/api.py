@@ -1,0 +1,92 @@
+"""Searching a STAC API."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from pystac.errors import STACError, STACTypeError
+from pystac_client import Client
+from pystac_client.exceptions import APIError, ParametersError
+from pystac_client.warnings import PystacClientWarning
+
+from areca.catalog.dates import parse_interval
+from areca.catalog.documents import MAX_ITEMS, Fetcher, make_item, unreadable
+from areca.catalog.hrefs import redact
+from areca.errors import CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import pystac
+
+    from areca.catalog.filters import Query
+
+PAGE = 100
+"""Items asked for at a time."""
+
+
+def is_api(document: dict[str, Any]) -> bool:
+    """Return whether a STAC document is the landing page of a searchable API."""
+    links = document.get("links")
+    return any(
+        isinstance(link, dict) and link.get("rel") == "search"
+        for link in (links if isinstance(links, list) else [])
+    )
+
+
+def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]:
+    """Yield the items that a STAC API finds, page by page, each once.
+
+    The box of the area is sent, not its outline, which may be too long for a request.
+
+    Raises:
+        CatalogError: The API fails, repeats its pages, or finds too many items.
+    """
+    seen: set[tuple[str, str]] = set()
+    try:
+        for page in _pages(href, fetch, query):
+            features = page.get("features") or []
+            fresh = 0
+            for entry in features:
+                item = make_item(entry, href, is_own=False)
+                key = (item.collection_id or "", item.id)
+                fresh += key not in seen
+                if key not in seen:
+                    seen.add(key)
+                    yield item
+            if features and not fresh:
+                raise CatalogError(
+                    f"{redact(href)} sends the same page again and again; tell its owner"
+                )
+            if len(seen) > MAX_ITEMS:
+                raise CatalogError(
+                    f"{redact(href)} finds more than {MAX_ITEMS} items for "
+                    f"{query.describe()}; ask for less"
+                )
+    except (
+        APIError,
+        ParametersError,
+        NotImplementedError,
+        STACError,
+        STACTypeError,
+        OSError,
+        KeyError,
+    ) as err:
+        raise CatalogError(unreadable(href, err)) from None
+
+
+def _pages(href: str, fetch: Fetcher, query: Query) -> Iterator[dict[str, Any]]:
+    interval = parse_interval(query.datetime) if query.datetime else None
+    with warnings.catch_warnings():
+        # Servers that declare less than they can do are common; filters hold here too.
+        warnings.simplefilter("ignore", PystacClientWarning)
+        client = Client.open(href, stac_io=fetch.io)
+        search = client.search(
+            collections=list(query.collections) if query.collections else None,
+            bbox=list(query.aoi.bounds) if query.aoi is not None else None,
+            datetime=list(interval) if interval else None,
+            limit=PAGE,
+        )
+        yield from search.pages_as_dicts()

@@ -1,0 +1,177 @@
+"""Bands of the assets of a STAC item, in the dialects that servers write."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pystac
+
+    from areca.catalog.headers import Header
+
+_NOT_DATA = frozenset(
+    {"thumbnail", "overview", "metadata", "visual-preview", "preview"}
+)
+_DISPLAY = frozenset({"visual", "tci", "true_color", "true-color"})
+_RASTER_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "image/x.geotiff")
+_RASTER_ENDS = (".tif", ".tiff", ".jp2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetBand:
+    """One band as its asset describes it."""
+
+    asset: str
+    """Key of the asset."""
+    index: int
+    """From 1."""
+    own: str | None
+    """Name of the band in its item, such as `B04`."""
+    common: str | None
+    """Common name, such as `red`."""
+    alone: bool
+    """Whether it is the only band of its asset."""
+    display: bool
+    """Whether the asset is a picture made for viewing."""
+    dtype: str | None
+    nodata: float | None
+    nodata_known: bool
+    scale: float
+    offset: float
+
+
+def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
+    """Return the assets that hold pixels to work with, by key.
+
+    Thumbnails, overviews, metadata and other formats are left out.
+    """
+    return {key: asset for key, asset in item.assets.items() if _is_data(key, asset)}
+
+
+def _is_data(key: str, asset: pystac.Asset) -> bool:
+    roles = {role.lower() for role in asset.roles or []}
+    marks = roles or {key.lower()}
+    if marks & _NOT_DATA and "data" not in roles:
+        return False
+    media = (asset.media_type or "").lower()
+    if media:
+        return media.startswith(_RASTER_TYPES)
+    return asset.href.split("?")[0].lower().endswith(_RASTER_ENDS)
+
+
+def asset_bands(
+    key: str, asset: pystac.Asset, header: Header | None
+) -> list[AssetBand]:
+    """Return the bands of an asset from its metadata, and its header where read.
+
+    Understands `bands` of STAC 1.1, and `eo:bands` and `raster:bands` before it. Where
+    nothing tells how many bands there are, one is assumed.
+    """
+    extra = asset.extra_fields
+    lists = [
+        _entries(extra.get(name)) for name in ("bands", "eo:bands", "raster:bands")
+    ]
+    told = max(map(len, lists))
+    count = max(1, told) if header is None else len(header.dtypes)
+    common = {k: v for k, v in extra.items() if k in _COMMON_KEYS}
+    display = bool({key.lower(), *(asset.roles or [])} & _DISPLAY)
+    bands = []
+    for index in range(1, count + 1):
+        entry = dict(common)
+        for given in lists:
+            entry |= given[index - 1] if index <= len(given) else {}
+        bands.append(_band(key, index, entry, header, count == 1, display))
+    return bands
+
+
+_COMMON_KEYS = frozenset(
+    {"data_type", "nodata", "raster:scale", "raster:offset", "scale", "offset"}
+)
+
+
+def _entries(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        return []
+    return [entry if isinstance(entry, dict) else {} for entry in value]
+
+
+def _band(  # noqa: PLR0913, PLR0917 - one row of a table
+    key: str,
+    index: int,
+    entry: Mapping[str, Any],
+    header: Header | None,
+    alone: bool,  # noqa: FBT001
+    display: bool,  # noqa: FBT001
+) -> AssetBand:
+    own = _text(entry.get("name")) or (header.names[index - 1] if header else None)
+    nodata = number(entry.get("nodata"))
+    dtype = _text(entry.get("data_type"))
+    known = nodata is not None
+    if header is not None:
+        dtype = header.dtypes[index - 1]
+        nodata = header.nodata[index - 1] if nodata is None else nodata
+        known = not header.has_mask
+    return AssetBand(
+        asset=key,
+        index=index,
+        own=own,
+        common=_text(entry.get("eo:common_name") or entry.get("common_name")),
+        alone=alone,
+        display=display,
+        dtype=dtype,
+        nodata=nodata,
+        nodata_known=known,
+        scale=_or(number(entry.get("raster:scale", entry.get("scale"))), 1.0),
+        offset=_or(number(entry.get("raster:offset", entry.get("offset"))), 0.0),
+    )
+
+
+def number(value: object) -> float | None:
+    """Return a JSON number, also written as `"nan"` or `"-inf"`; None otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return math.nan if math.isnan(found) else found
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None or not math.isfinite(value) else value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def name_bands(bands: Sequence[AssetBand]) -> dict[str, AssetBand]:
+    """Return every name that means exactly one band of an item.
+
+    In this order: the key of an asset of one band; a band's own name; its common name;
+    `<asset>.<name>` and `<asset>.b<number>`. A name that two bands share (`rededge` of
+    Sentinel-2) means none of them, unless one of the two is only a picture.
+    """
+    names = {band.asset: band for band in bands if band.alone}
+    plain = [band for band in bands if not band.display]
+    _add_unique(names, [(band.own, band) for band in plain])
+    _add_unique(names, [(band.common, band) for band in plain])
+    _add_unique(names, [(f"b{b.index}", b) for b in plain if not (b.own or b.alone)])
+    _add_unique(names, [(f"{b.asset}.{b.own}", b) for b in bands if b.own])
+    _add_unique(names, [(f"{b.asset}.b{b.index}", b) for b in bands])
+    return names
+
+
+def _add_unique(
+    names: dict[str, AssetBand], pairs: Sequence[tuple[str | None, AssetBand]]
+) -> None:
+    counts: dict[str, int] = {}
+    for name, _ in pairs:
+        counts[name or ""] = counts.get(name or "", 0) + 1
+    for name, band in pairs:
+        if name and counts[name] == 1:
+            names.setdefault(name, band)

@@ -1,0 +1,211 @@
+"""STAC documents: reading JSON from a path or a link, and walking static catalogues."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import pystac
+from pystac.errors import STACError, STACTypeError
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+
+from areca.catalog.hrefs import (
+    check_address,
+    check_href,
+    is_remote,
+    local_path,
+    reach_of,
+    redact,
+    scheme_of,
+)
+from areca.errors import CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from areca.catalog.filters import Query
+
+MAX_ITEMS = 200_000
+"""A search that finds more is refused: such a region is searched in parts."""
+
+_MAX_BYTES = 256 * 2**20
+_MAX_DOCUMENTS = 1_000_000
+_FETCH_THREADS = 8
+
+
+class Fetcher:
+    """Reads the JSON documents of one catalogue."""
+
+    def __init__(self, catalog: str) -> None:
+        """Prepare to read documents that the catalogue at this place may name."""
+        self.catalog = catalog
+        self.io = StacApiIO(max_retries=2, timeout=20)
+
+    def __call__(self, href: str) -> dict[str, Any]:
+        """Return the JSON object at a path or link.
+
+        Raises:
+            CatalogError: It cannot be read, or it is no JSON object.
+        """
+        text = self._text(href)
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as err:
+            seen = "HTML (a login page?)" if text.lstrip()[:1] == "<" else "no JSON"
+            raise CatalogError(
+                f"{redact(href)} is {seen}, not a STAC document; give a catalog.json, "
+                "a STAC API, a GeoTIFF or a folder of GeoTIFFs"
+            ) from err
+        if not isinstance(found, dict):
+            raise CatalogError(
+                f"{redact(href)} is no STAC document but a list or value"
+            )
+        return found
+
+    def _text(self, href: str) -> str:
+        place = check_href(href, self.catalog)
+        try:
+            if not is_remote(place):
+                path = Path(place)
+                if path.stat().st_size > _MAX_BYTES:
+                    raise CatalogError(f"{place} is too large for a STAC document")
+                return path.read_text(encoding="utf-8")
+            if scheme_of(place) not in {"http", "https"}:
+                raise CatalogError(
+                    f"catalogues are read over https, not {scheme_of(place)} yet; give "
+                    "the catalogue's https link"
+                )
+            if reach_of(self.catalog) == "public":
+                check_address(place)
+            return self.io.request(place)
+        except (APIError, OSError, UnicodeDecodeError) as err:
+            raise CatalogError(unreadable(href, err)) from None
+
+
+def unreadable(href: str, err: Exception) -> str:
+    """Return one line on why a catalogue cannot be read, without secrets."""
+    status = getattr(err, "status_code", None)
+    reason = f"HTTP {status}" if status else " ".join(redact(str(err)).split())[:200]
+    return f"cannot read the catalogue {redact(href)}: {reason}. Check the address"
+
+
+def walk(root: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]:
+    """Yield the items under a static catalogue, collection, item or item list.
+
+    Items of collections that are not wanted are not opened.
+
+    Args:
+        root: Path or link of the first document.
+        fetch: Reads documents.
+        query: Its collections decide which branches are followed.
+
+    Yields:
+        Items with an absolute self link, each document once.
+
+    Raises:
+        CatalogError: A document cannot be read, or there are too many.
+    """
+    seen: set[str] = set()
+    waiting = [root]
+    while waiting:
+        level = [href for href in dict.fromkeys(waiting) if href not in seen]
+        seen.update(level)
+        if len(seen) > _MAX_DOCUMENTS:
+            raise CatalogError(
+                f"{redact(root)} links to more than {_MAX_DOCUMENTS} documents; give one "
+                "of its collections"
+            )
+        waiting = []
+        for href, document in zip(level, _read_all(level, fetch), strict=True):
+            yield from _items_in(document, href, query)
+            waiting += _branches(document, href, query)
+
+
+def _read_all(hrefs: list[str], fetch: Fetcher) -> Iterable[dict[str, Any]]:
+    if len(hrefs) < 2 or not is_remote(hrefs[0]):
+        return map(fetch, hrefs)
+    with ThreadPoolExecutor(_FETCH_THREADS) as pool:
+        return list(pool.map(fetch, hrefs))
+
+
+def _items_in(
+    document: dict[str, Any], href: str, query: Query
+) -> Iterator[pystac.Item]:
+    kind = document.get("type")
+    if kind == "FeatureCollection":
+        features = document.get("features")
+        found = features if isinstance(features, list) else []
+    elif kind == "Feature":
+        found = [document]
+    elif kind in {"Catalog", "Collection"} or "links" in document:
+        return
+    else:
+        raise CatalogError(
+            f"{redact(href)} is JSON but no STAC document (type {kind!r}); give a "
+            "catalog.json, a collection, an item or a STAC API"
+        )
+    for entry in found:
+        if isinstance(entry, dict) and query.wants_collection(entry.get("collection")):
+            yield make_item(entry, href, is_own=kind == "Feature")
+
+
+def make_item(entry: dict[str, Any], href: str, *, is_own: bool) -> pystac.Item:
+    """Return a STAC item from JSON.
+
+    Args:
+        entry: The item, of any STAC version; not changed.
+        href: The document that it was found in.
+        is_own: Whether that document is the item itself.
+
+    Raises:
+        CatalogError: It is no STAC item.
+    """
+    try:
+        item = pystac.Item.from_dict(entry, href=href if is_own else None)
+    except (
+        STACError,
+        STACTypeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as err:
+        name = str(entry.get("id"))[:80]
+        reason = f"{type(err).__name__}: {err}"[:200]
+        raise CatalogError(
+            f"item {name!r} in {redact(href)} is no valid STAC item ({reason}); correct "
+            "it or leave it out"
+        ) from err
+    if item.get_self_href() is None:
+        item.set_self_href(href)
+    return item
+
+
+def _branches(document: dict[str, Any], href: str, query: Query) -> list[str]:
+    follow = {"child", "item", "items"}
+    if document.get("type") == "FeatureCollection":
+        follow = {"next", "item"}
+    elif document.get("type") == "Feature":
+        return []
+    elif document.get("type") == "Collection":
+        if not query.wants_collection(document.get("id")):
+            return []
+    links = document.get("links")
+    return [
+        resolve(str(link["href"]), href)
+        for link in (links if isinstance(links, list) else [])
+        if isinstance(link, dict) and link.get("rel") in follow and link.get("href")
+    ]
+
+
+def resolve(href: str, base: str) -> str:
+    """Return a link as an absolute link or path, relative to a document."""
+    if is_remote(href):
+        return href
+    if is_remote(base):
+        return urljoin(base, href)
+    return str(Path(local_path(base)).parent / local_path(href))

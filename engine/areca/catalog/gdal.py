@@ -1,0 +1,137 @@
+"""How GDAL is set up and how files are opened; nothing else here calls it directly."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from areca.catalog.hrefs import check_address, gdal_path, is_remote, redact
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+DRIVERS = {".jp2": "JP2OpenJPEG", ".j2k": "JP2OpenJPEG"}
+"""The one driver that may open a file, by its ending; GTiff for all others.
+
+A VRT, which could name any other file, is so never opened under any name.
+"""
+
+OPEN_FILES = 16
+"""Handles that a thread keeps open; least recently used first out."""
+
+SETTINGS = {
+    "GDAL_CACHEMAX": "128",
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_CONNECTTIMEOUT": "5",
+    "GDAL_HTTP_TIMEOUT": "30",
+    "GDAL_HTTP_LOW_SPEED_TIME": "10",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "0.3",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/:/vsigs/:/vsiaz/",
+}
+"""GDAL options for reading, MB and seconds.
+
+`EMPTY_DIR` also keeps GDAL from looking at side files that could change what a file
+means. Without the cache across opens, GDAL forgets a failed request with its handle,
+so that a second try really asks again (rasterio#2119).
+"""
+
+READ_FAULTS = (RasterioError, OSError)
+"""What rasterio raises when a file cannot be opened or read."""
+
+
+@functools.cache
+def configure_gdal() -> None:
+    """Set GDAL's options for this process, once; what the user has set stays.
+
+    They are set as environment variables, which GDAL reads from every thread: an
+    option of `rasterio.Env` holds for one thread only, and an `Env` around each read
+    costs a quarter of the time of a read. Must run before the first read, because
+    GDAL fixes the size of its cache then.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # rasterio logs GDAL's own messages, which hold whole links.
+    for name in ("rasterio", "rasterio._env", "rasterio._err", "rasterio._io"):
+        logging.getLogger(name).addFilter(_redact_record)
+
+
+def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
+    """Open a file whose link `check_href` has passed; the caller closes it.
+
+    Raises:
+        CatalogError: The host of the link is at a private address and may not be.
+    """  # noqa: DOC502 - raised by check_address
+    configure_gdal()
+    if not allow_private:
+        check_address(href)
+    driver = DRIVERS.get(PurePosixPath(href.split("?")[0].lower()).suffix, "GTiff")
+    return rasterio.open(gdal_path(href), driver=driver)
+
+
+def opened(href: str, *, allow_private: bool) -> DatasetReader:
+    """Return this thread's open handle of a file; do not close it.
+
+    A GDAL handle must not be used by two threads at once, and opening costs more than
+    reading a window, so each thread keeps its own.
+    """
+    key = _key(href)
+    files = _handles.files
+    if key in files:
+        files.move_to_end(key)
+        return files[key]
+    files[key] = open_raster(href, allow_private=allow_private)
+    while len(files) > OPEN_FILES:
+        files.popitem(last=False)[1].close()
+    return files[key]
+
+
+def forget(href: str) -> None:
+    """Close this thread's handle of a file, if any, so that the next read reopens."""
+    handle = _handles.files.pop(_key(href), None)
+    if handle is not None:
+        handle.close()
+
+
+def fault_text(err: BaseException) -> str:
+    """Return what went wrong in one line without secrets, with a hint where known."""
+    causes = [err, *filter(None, (err.__cause__, err.__context__))]
+    text = redact("; ".join(dict.fromkeys(str(cause) for cause in causes)))
+    text = " ".join(text.split())
+    if "not recognized" in text:
+        text += " (is it a login page, or a format other than GeoTIFF and JPEG 2000?)"
+    return text
+
+
+class _Handles(threading.local):
+    def __init__(self) -> None:
+        self.files: OrderedDict[tuple[Any, ...], DatasetReader] = OrderedDict()
+
+
+_handles = _Handles()
+
+
+def _key(href: str) -> tuple[Any, ...]:
+    """Name a file as it is now, so that a replaced local file is opened again."""
+    if is_remote(href):
+        return (href,)
+    try:
+        stat = Path(href).stat()
+    except OSError:
+        return (href,)
+    return href, stat.st_mtime_ns, stat.st_size
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact(record.getMessage()), ()
+    return True

@@ -1,0 +1,151 @@
+"""GeoTIFFs without a catalogue: items made from their headers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pystac
+from pyproj import Transformer
+from shapely.geometry import Polygon, mapping
+
+from areca.catalog.headers import Header, read_header
+from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
+from areca.errors import CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENDS = (".tif", ".tiff")
+"""Endings of the files that are looked for in a folder."""
+
+_COMMON = frozenset({"red", "green", "blue", "nir", "pan", "coastal", "rededge"})
+_EDGE_POINTS = 16
+"""Points along each side of a footprint, since sides bend between two CRSs."""
+
+
+def find_geotiffs(folder: Path) -> list[Path]:
+    """Return the GeoTIFFs of a folder and its subfolders, by path.
+
+    Raises:
+        CatalogError: There are none.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in ENDS and path.is_file()
+    )
+    if not found:
+        raise CatalogError(
+            f"the folder {str(folder)!r} holds neither a catalog.json nor GeoTIFFs "
+            "(*.tif, *.tiff); give a STAC catalogue or a folder of GeoTIFFs"
+        )
+    return found
+
+
+def items_of_files(paths: list[Path], root: Path) -> Iterator[pystac.Item]:
+    """Make one item a file; the id is the file's name, with its folders if needed.
+
+    Yields:
+        Items as `item_of_file` makes them, in the order of the paths.
+    """
+    stems = [path.stem for path in paths]
+    for path in paths:
+        twice = stems.count(path.stem) > 1
+        name = path.relative_to(root).with_suffix("") if twice else path.stem
+        yield item_of_file(str(path), name=str(name).replace("/", "__"))
+
+
+def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
+    """Make a STAC item from the header of one raster file.
+
+    STAC asks for a datetime. It is taken from the TIFF tag DateTime (as UTC), else the
+    time of the last change of the file, else 1970-01-01; `areca:datetime_source` says
+    which, since the last two are no date of acquisition.
+
+    Args:
+        href: A local path or a link, as the user gave it.
+        name: Id of the item; the name of the file when left out.
+
+    Raises:
+        CatalogError: The file cannot be opened or has no georeference.
+    """
+    checked = check_href(href, href)
+    header = read_header(checked, allow_private=reach_of(href) != "public")
+    if header.crs is None or header.transform is None:
+        raise CatalogError(
+            f"{redact(href)} has no georeference (CRS and transform), so nothing in it "
+            "can be placed; write them, for example with gdal_edit"
+        )
+    footprint = _footprint(header)
+    moment, source = _moment(checked, header)
+    item = pystac.Item(
+        id=name or Path(redact(href).split("?")[0]).stem,
+        geometry=mapping(footprint),
+        bbox=list(footprint.bounds),
+        datetime=moment,
+        properties={
+            "proj:code": header.crs if len(header.crs) < 40 else None,
+            **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
+            "proj:transform": list(header.transform),
+            "proj:shape": list(header.shape),
+            "areca:datetime_source": source,
+        },
+        href=checked,
+    )
+    fields = {"eo:bands": _eo_bands(header), "raster:bands": _raster_bands(header)}
+    item.add_asset(
+        "image",
+        pystac.Asset(
+            checked,
+            media_type=pystac.MediaType.GEOTIFF,
+            roles=["data"],
+            extra_fields=fields,
+        ),
+    )
+    return item
+
+
+def _eo_bands(header: Header) -> list[dict[str, str]]:
+    return [
+        {"name": name, **({"common_name": name} if name in _COMMON else {})}
+        for name in header.names
+    ]
+
+
+def _raster_bands(header: Header) -> list[dict[str, object]]:
+    return [
+        {"data_type": dtype, **({} if nodata is None else {"nodata": nodata})}
+        for dtype, nodata in zip(header.dtypes, header.nodata, strict=True)
+    ]
+
+
+def _footprint(header: Header) -> Polygon:
+    height, width = header.shape
+    a, b, c, d, e, f = header.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    steps = [i / _EDGE_POINTS for i in range(_EDGE_POINTS)]
+    ring = (
+        [(t * width, 0.0) for t in steps]
+        + [(float(width), t * height) for t in steps]
+        + [((1 - t) * width, float(height)) for t in steps]
+        + [(0.0, (1 - t) * height) for t in steps]
+    )
+    x = [a * col + b * row + c for col, row in ring]
+    y = [d * col + e * row + f for col, row in ring]
+    to_degrees = Transformer.from_crs(header.crs, "EPSG:4326", always_xy=True)
+    return Polygon(zip(*to_degrees.transform(x, y), strict=True))
+
+
+def _moment(href: str, header: Header) -> tuple[datetime, str]:
+    if header.taken:
+        try:
+            # The tag knows no time zone.
+            taken = datetime.strptime(header.taken.strip(), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+            return taken.replace(tzinfo=UTC), "TIFFTAG_DATETIME"
+        except ValueError:
+            pass
+    if is_remote(href):
+        return datetime(1970, 1, 1, tzinfo=UTC), "unknown"
+    changed = datetime.fromtimestamp(int(Path(href).stat().st_mtime), tz=UTC)
+    return changed, "last change of the file"

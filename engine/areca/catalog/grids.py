@@ -1,0 +1,183 @@
+"""The common pixel grid of scenes, or why they have none."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Protocol
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import CRSError
+
+from areca.errors import CatalogError, GridError
+from areca.tiles import PIXEL_TOLERANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SQUARE_TOLERANCE = 0.02
+"""Pixels are square when height and width on the ground differ by less than this."""
+
+_NO_WARP = (
+    "It would need a warp, which areca does not do yet; choose items of one grid, for "
+    "example by collection or datetime"
+)
+
+
+class Placed(Protocol):
+    """What has a pixel grid."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def crs(self) -> str: ...  # noqa: D102
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+def grid_of(scenes: Sequence[Placed]) -> GeoBox:
+    """Return the geobox that holds all scenes on their common grid, in whole pixels.
+
+    The answer does not depend on the order of the scenes.
+
+    Raises:
+        GridError: CRS, pixel or phase differ, pixels are rotated, or they are not
+            square on the ground within 2 %.
+        CatalogError: There are no scenes.
+    """
+    if not scenes:
+        raise CatalogError("no scenes, so there is no grid; widen the search")
+    first = min(scenes, key=lambda scene: (scene.id, scene.transform, scene.shape))
+    _check_upright(first)
+    boxes = [_box(scene, first.crs, first.transform) for scene in scenes]
+    row0, col0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    row1, col1 = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    affine = Affine(*first.transform) * Affine.translation(col0, row0)
+    geobox = GeoBox((row1 - row0, col1 - col0), affine, first.crs)
+    _check_square(geobox, first.id)
+    return geobox
+
+
+def scene_box(scene: Placed, geobox: GeoBox) -> tuple[int, int, int, int]:
+    """Return where a scene lies in a geobox: first row and column, one past the last.
+
+    Counted from the first pixel of the geobox; may be negative or beyond it.
+
+    Raises:
+        GridError: Pixels of the scene would have to be resampled to the geobox.
+    """
+    return _box(scene, str(geobox.crs), tuple(geobox.affine)[:6])
+
+
+def scene_window(scene_geobox: GeoBox, geobox: GeoBox) -> tuple[int, int]:
+    """Return the row and column in a scene of the first pixel of a geobox.
+
+    Raises:
+        GridError: The two do not lie on one grid.
+    """
+    transform = tuple(geobox.affine)[:6]
+    placed = _Grid("scene", str(scene_geobox.crs), scene_geobox)
+    row, col, _, _ = _box(placed, str(geobox.crs), transform)
+    return -row, -col
+
+
+class _Grid:
+    """A geobox in the form of a scene."""
+
+    def __init__(self, name: str, crs: str, geobox: GeoBox) -> None:
+        self.id, self.crs = name, crs
+        a, b, c, d, e, f = tuple(geobox.affine)[:6]
+        self.transform = (a, b, c, d, e, f)
+        self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+
+
+def same_crs(one: str, other: str) -> bool:
+    """Return whether two CRS texts mean the same; equal texts cost nothing."""
+    return one == other or _parsed(one) == _parsed(other)
+
+
+def crs_name(crs: CRS) -> str:
+    """Return the authority string of a CRS where it has one, else its WKT."""
+    authority = crs.to_authority(min_confidence=100)
+    return ":".join(authority) if authority else crs.to_wkt()
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> CRS:
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as err:
+        raise GridError(f"unknown CRS {text[:80]!r}; check the item") from err
+
+
+def _box(
+    scene: Placed, crs: str, transform: Sequence[float]
+) -> tuple[int, int, int, int]:
+    if not same_crs(scene.crs, crs):
+        raise GridError(
+            f"item {scene.id} is in {_short(scene.crs)}, others in {_short(crs)}. "
+            f"{_NO_WARP}"
+        )
+    _check_upright(scene)
+    a, _, c, _, e, f = transform
+    height, width = scene.shape
+    own_a, _, own_c, _, own_e, own_f = scene.transform
+    col0, row0 = (own_c - c) / a, (own_f - f) / e
+    col1 = (own_c + width * own_a - c) / a
+    row1 = (own_f + height * own_e - f) / e
+    left, top = round(col0), round(row0)
+    drift = max(
+        abs(col0 - left),
+        abs(row0 - top),
+        abs(col1 - left - width),
+        abs(row1 - top - height),
+    )
+    if not drift <= PIXEL_TOLERANCE:
+        raise GridError(
+            f"item {scene.id} has pixels of {own_a:.10g} x {own_e:.10g} from "
+            f"({own_c:.10g}, {own_f:.10g}), others {a:.10g} x {e:.10g} from "
+            f"({c:.10g}, {f:.10g}): {drift:.3g} pixel apart. {_NO_WARP}"
+        )
+    return top, left, top + height, left + width
+
+
+def _check_upright(scene: Placed) -> None:
+    a, b, _, d, e, _ = scene.transform
+    if b or d or not (a > 0 > e):
+        raise GridError(
+            f"item {scene.id} has the transform {scene.transform}: rotated or not north-"
+            f"up. {_NO_WARP}"
+        )
+
+
+def _check_square(geobox: GeoBox, name: str) -> None:
+    """Compare width and height of the middle pixel on the ellipsoid."""
+    crs = _parsed(str(geobox.crs))
+    affine, (height, width) = geobox.affine, geobox.shape
+    points = [(width / 2 + dx, height / 2 + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]
+    x, y = zip(*(affine * point for point in points), strict=True)
+    to_lonlat = _to_lonlat(str(geobox.crs))
+    lon, lat = to_lonlat.transform(x, y)
+    if not all(map(math.isfinite, (*lon, *lat))):
+        raise GridError(f"item {name} lies where {_short(str(crs))} is not defined")
+    geod = crs.get_geod() or Geod(ellps="WGS84")
+    _, _, across = geod.inv(lon[0], lat[0], lon[1], lat[1])
+    _, _, down = geod.inv(lon[0], lat[0], lon[2], lat[2])
+    if not abs(across / down - 1) <= SQUARE_TOLERANCE:
+        raise GridError(
+            f"item {name} has pixels of {across:.4g} m x {down:.4g} m on the ground, "
+            f"not square within {SQUARE_TOLERANCE:.0%}. {_NO_WARP}"
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _to_lonlat(crs: str) -> Transformer:
+    return Transformer.from_crs(_parsed(crs), "EPSG:4326", always_xy=True)
+
+
+def _short(crs: str) -> str:
+    return crs if len(crs) <= 40 else f"{_parsed(crs).name} (WKT)"

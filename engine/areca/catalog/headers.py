@@ -1,0 +1,86 @@
+"""What the header of a raster file says; no pixel is read."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from pyproj import CRS
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
+
+from areca.catalog.gdal import READ_FAULTS, fault_text, open_raster
+from areca.catalog.grids import crs_name
+from areca.catalog.hrefs import redact
+from areca.errors import CatalogError
+
+_COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The header of one raster file."""
+
+    crs: str | None
+    """Authority string or WKT, None when the file has none."""
+    transform: tuple[float, float, float, float, float, float] | None
+    """Affine a to f, None when the file has no georeference."""
+    shape: tuple[int, int]
+    names: tuple[str, ...]
+    """Band descriptions, else colours, else b1, b2, …"""
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    has_mask: bool
+    """Whether a mask or an alpha band tells which pixels are missing."""
+    taken: str | None
+    """The TIFF tag DateTime, `YYYY:MM:DD HH:MM:SS`."""
+
+
+def read_header(href: str, *, allow_private: bool = False) -> Header:
+    """Read the header of a raster file.
+
+    Args:
+        href: Link or path that `check_href` has passed.
+        allow_private: Whether its host may be at a private address.
+
+    Raises:
+        CatalogError: The file cannot be opened.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with open_raster(href, allow_private=allow_private) as file:
+                placed = not file.transform.is_identity
+                crs = CRS.from_wkt(file.crs.to_wkt()) if file.crs else None
+                return Header(
+                    crs=crs_name(crs) if crs else None,
+                    transform=tuple(file.transform)[:6] if placed else None,
+                    shape=(file.height, file.width),
+                    names=_names(file.descriptions, [c.name for c in file.colorinterp]),
+                    dtypes=tuple(file.dtypes),
+                    nodata=tuple(file.nodatavals),
+                    has_mask=any(
+                        MaskFlags.per_dataset in flags for flags in file.mask_flag_enums
+                    ),
+                    taken=file.tags().get("TIFFTAG_DATETIME"),
+                )
+    except READ_FAULTS as err:
+        raise CatalogError(
+            f"cannot open {redact(href)}: {fault_text(err)}. Check that it is there and "
+            "is a GeoTIFF"
+        ) from None
+
+
+def _names(descriptions: tuple[str | None, ...], colours: list[str]) -> tuple[str, ...]:
+    told = [(text or "").strip().lower() for text in descriptions]
+    if all(told) and len(set(told)) == len(told):
+        return tuple(told)
+    count = len(told)
+    if tuple(colours[:3]) == _COLOURS:
+        rest = [c if c in {"nir", "alpha"} else f"b{i}" for i, c in _from(3, colours)]
+        return (*_COLOURS, *rest)
+    return tuple(f"b{index}" for index in range(1, count + 1))
+
+
+def _from(start: int, colours: list[str]) -> list[tuple[int, str]]:
+    return list(enumerate(colours, start=1))[start:]

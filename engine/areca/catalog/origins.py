@@ -1,0 +1,56 @@
+"""Where items came from, which decides what their assets may name."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+import pystac
+
+from areca.catalog.hrefs import redact
+from areca.errors import CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# Kept beside the items, not in them: what an item says about itself is no evidence.
+_origins: weakref.WeakKeyDictionary[pystac.Item, str] = weakref.WeakKeyDictionary()
+
+UNKNOWN = "https://unknown.invalid/"
+"""Stands for a catalogue that nobody vouched for: public assets only."""
+
+
+def set_origin(items: Iterable[pystac.Item], catalog: str | Path) -> list[pystac.Item]:
+    """Note the catalogue of items that did not come from `areca.search`.
+
+    Items made in Python, or fetched by another client, are treated as coming from the
+    internet until this says otherwise: they may not name local files.
+
+    Args:
+        items: STAC items.
+        catalog: A local folder or file, or the link of the catalogue.
+
+    Returns:
+        The same items.
+    """
+    marked = list(items)
+    for item in marked:
+        _origins[item] = str(catalog)
+    return marked
+
+
+def origin_of(items: Iterable[pystac.Item]) -> str:
+    """Return the catalogue of items, the least trusted kind when it is not known.
+
+    Raises:
+        CatalogError: The items come from different catalogues.
+    """
+    found = {_origins.get(item, UNKNOWN) for item in items}
+    if len(found) > 1:
+        raise CatalogError(
+            f"the items come from different catalogues {sorted(map(redact, found))}; "
+            "open one cube for each, or name the one you trust with "
+            "areca.catalog.set_origin(items, catalog)"
+        )
+    return found.pop() if found else UNKNOWN

@@ -1,0 +1,154 @@
+"""Scenes: what areca needs to know of a STAC item, as plain data.
+
+A scene travels to workers in place of its item: it is small, it can be pickled, it can
+be written as JSON, and everything in it has been checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from areca.errors import BandError, CatalogError
+from areca.catalog.grids import scene_box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from odc.geo.geobox import GeoBox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneBand:
+    """One band of one file."""
+
+    name: str
+    """Common name (`red`) where the item gives one, else the band's own name."""
+    aliases: tuple[str, ...] = ()
+    """Other names that mean this band in its item, such as `B04`."""
+    href: str
+    """Where the file is; checked, with any query string it needs."""
+    index: int
+    """Number of the band in its file, from 1."""
+    dtype: str | None = None
+    """Number type of the stored pixels, None when neither item nor header told."""
+    nodata: float | None = None
+    """Stored value that means "nothing seen here"; None when there is none."""
+    nodata_known: bool = False
+    """Whether `nodata` alone tells which pixels are missing.
+
+    False when nobody looked: the file may still have its own nodata value or mask,
+    which the reader honours, but then only as NaN in float32.
+    """
+    scale: float = 1.0
+    """Value = stored * scale + offset."""
+    offset: float = 0.0
+    """See `scale`."""
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether stored numbers are not yet values."""
+        return (self.scale, self.offset) != (1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One normalised item: its bands on one north-up pixel grid."""
+
+    id: str
+    collection: str
+    start: str
+    """First moment of the acquisition, ISO 8601 in UTC."""
+    end: str
+    """Last moment; the same as `start` when the item has one datetime."""
+    crs: str
+    """Authority string such as `EPSG:32648`, or WKT."""
+    transform: tuple[float, float, float, float, float, float]
+    """Affine a, b, c, d, e, f from pixels to CRS units."""
+    shape: tuple[int, int]
+    """Height and width, pixels."""
+    bands: tuple[SceneBand, ...]
+    elsewhere: tuple[str, ...] = ()
+    """Bands of the item that lie on another pixel grid and are left out."""
+    footprint: str
+    """The item's geometry in EPSG:4326, WKT."""
+    allow_private: bool = False
+    """Whether the reader may connect to a private address for this item."""
+
+    def find(self, name: str) -> SceneBand | None:
+        """Return the band of this name or alias, None when there is none."""
+        for band in self.bands:
+            if name == band.name or name in band.aliases:
+                return band
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scene as plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Scene:
+        """Return the scene that `to_dict` wrote, also after a trip through JSON."""
+        bands = tuple(
+            SceneBand(**{**band, "aliases": tuple(band["aliases"])})
+            for band in data["bands"]
+        )
+        tuples = {k: tuple(data[k]) for k in ("transform", "shape", "elsewhere")}
+        return cls(**{**data, **tuples, "bands": bands})
+
+
+def canonical_order(scenes: Iterable[Scene]) -> list[Scene]:
+    """Return scenes newest first, then by id; the order of a mosaic.
+
+    The last moment of a scene counts, since year-only items span a year.
+    """
+    by_name = sorted(scenes, key=lambda scene: (scene.id, scene.collection))
+    return sorted(by_name, key=lambda scene: scene.end, reverse=True)
+
+
+def select(scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
+    """Return the scenes that share at least one pixel with a geobox, in given order.
+
+    Raises:
+        GridError: A scene lies on another grid than the geobox.
+    """
+    height, width = geobox.shape
+    touching = []
+    for scene in scenes:
+        row0, col0, row1, col1 = scene_box(scene, geobox)
+        if row0 < height and col0 < width and row1 > 0 and col1 > 0:
+            touching.append(scene)
+    return touching
+
+
+def choose_bands(
+    scenes: Sequence[Scene], bands: Sequence[str]
+) -> list[tuple[SceneBand, ...]]:
+    """Return for each scene the bands wanted, in the order wanted.
+
+    Raises:
+        BandError: A scene has no such band, or a band is wanted twice or none is.
+        CatalogError: There are no scenes.
+    """
+    if not scenes:
+        raise CatalogError("no scenes to read bands from; widen the search")
+    if isinstance(bands, str) or not bands or len(set(bands)) != len(bands):
+        raise BandError(
+            f"bands must be a list of different names, got {bands!r}; for example "
+            "bands=['red', 'green', 'blue']"
+        )
+    return [_bands_of(scene, bands) for scene in scenes]
+
+
+def _bands_of(scene: Scene, bands: Sequence[str]) -> tuple[SceneBand, ...]:
+    found = [scene.find(name) for name in bands]
+    missing = [n for n, band in zip(bands, found, strict=True) if band is None]
+    if missing:
+        other = [name for name in missing if name in scene.elsewhere]
+        hint = f"; {other} lie on another pixel grid of the item" if other else ""
+        raise BandError(
+            f"item {scene.id} has no band {missing}: it has "
+            f"{[band.name for band in scene.bands]}{hint}. Choose among these, or items "
+            "that have the band"
+        )
+    return tuple(band for band in found if band is not None)

@@ -1,0 +1,99 @@
+"""From a catalogue of any kind to the items that answer a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from areca.catalog.aoi import distance_km, read_aoi
+from areca.catalog.api import is_api, search_api
+from areca.catalog.documents import Fetcher, walk
+from areca.catalog.filters import Query, geometry_of, newest_first
+from areca.catalog.geotiffs import ENDS, find_geotiffs, item_of_file, items_of_files
+from areca.catalog.hrefs import is_remote, local_path, redact
+from areca.catalog.origins import set_origin
+from areca.errors import AoiError, CatalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pystac
+
+    from areca.catalog.aoi import Aoi
+
+
+def search(
+    catalog: str | Path,
+    *,
+    collections: Sequence[str] | None = None,
+    aoi: Aoi | None = None,
+    datetime: str | None = None,
+    limit: int | None = None,
+) -> list[pystac.Item]:
+    """Find items in a STAC API, a static catalogue, a folder of GeoTIFFs or one file.
+
+    Every filter is applied here too, whatever a server does with it. An item is in
+    when its footprint touches the area and its time touches the interval.
+
+    Args:
+        catalog: Link of a STAC API; link or path of a catalog.json, collection, item or
+            item list; a folder with a catalog.json or with GeoTIFFs; a GeoTIFF.
+        collections: Ids of collections; all when left out.
+        aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
+        datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
+        limit: Keep only the newest so many.
+
+    Returns:
+        Items, newest first, then by id; at least one.
+
+    Raises:
+        CatalogError: The catalogue cannot be read, or nothing answers the query.
+        AoiError: The area is unusable, or all items lie outside it.
+    """
+    place = str(catalog)
+    if isinstance(collections, str):
+        raise CatalogError(f"collections must be a list; write [{collections!r}]")
+    if limit is not None and limit < 1:
+        raise CatalogError(f"limit must be at least 1, got {limit}")
+    query = Query(
+        collections=None if collections is None else tuple(collections),
+        aoi=None if aoi is None else read_aoi(aoi),
+        datetime=datetime,
+    )
+    in_time = [item for item in _find(place, query) if query.wants_time(item)]
+    found = [item for item in in_time if query.wants_place(item)]
+    if not found:
+        raise _nothing(place, query, in_time)
+    return set_origin(newest_first(found)[:limit], place)
+
+
+def _find(place: str, query: Query) -> Iterable[pystac.Item]:
+    """Return candidates; those of unwanted collections are left out already."""
+    if place.split("?")[0].lower().endswith(ENDS):
+        return [item_of_file(place)] if query.collections is None else []
+    root = place
+    if not is_remote(place):
+        path = Path(local_path(place))
+        if path.is_dir() and not (path / "catalog.json").is_file():
+            files = find_geotiffs(path)
+            return items_of_files(files, path) if query.collections is None else []
+        root = str(path / "catalog.json" if path.is_dir() else path)
+    fetch = Fetcher(place)
+    if is_api(fetch(root)):
+        return search_api(root, fetch, query)
+    return walk(root, fetch, query)
+
+
+def _nothing(
+    place: str, query: Query, elsewhere: list[pystac.Item]
+) -> CatalogError | AoiError:
+    asked = f"no items in {redact(place)} for {query.describe()}"
+    if query.aoi is not None and elsewhere:
+        away = distance_km(query.aoi, [geometry_of(item) for item in elsewhere])
+        return AoiError(
+            f"{asked}: the nearest of {len(elsewhere)} items is {away:,.1f} km away. "
+            "Check the order W,S,E,N and the CRS of the area"
+        )
+    return CatalogError(
+        f"{asked}. Check the names of collections, the dates and the order W,S,E,N"
+    )

@@ -1,9 +1,11 @@
 """STAC catalogues to scenes, exact windows and lazy cubes."""
 
 from areca.catalog.aoi import read_aoi
+from areca.catalog.cube import open_cube
 from areca.catalog.grids import grid_of, scene_window
 from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import set_origin
+from areca.catalog.pixels import ByteEstimate, estimate_bytes
 from areca.catalog.reader import configure_gdal, read_scenes, read_scenes_native
 from areca.catalog.scenes import (
     Scene,
@@ -15,13 +17,16 @@ from areca.catalog.scenes import (
 from areca.catalog.search import search
 
 __all__ = [
+    "ByteEstimate",
     "Scene",
     "SceneBand",
     "canonical_order",
     "choose_bands",
     "configure_gdal",
+    "estimate_bytes",
     "grid_of",
     "normalise_items",
+    "open_cube",
     "read_aoi",
     "read_scenes",
     "read_scenes_native",

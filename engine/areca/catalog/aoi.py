@@ -141,7 +141,7 @@ def _check(geometry: BaseGeometry, name: str) -> BaseGeometry:
     if geometry.is_empty:
         raise AoiError(f"{name} is empty; give at least one polygon")
     west, south, east, north = geometry.bounds
-    if not (-180 <= west and east <= 180 and -90 <= south and north <= 90):
+    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
         raise AoiError(
             f"{name} reaches ({west:g}, {south:g}, {east:g}, {north:g}), which are no "
             "degrees of longitude and latitude. Is it in another CRS, or latitude first?"

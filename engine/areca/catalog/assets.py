@@ -99,7 +99,7 @@ def _entries(value: object) -> list[dict[str, Any]]:
     return [entry if isinstance(entry, dict) else {} for entry in value]
 
 
-def _band(  # noqa: PLR0913, PLR0917 - one row of a table
+def _band(
     key: str,
     index: int,
     entry: Mapping[str, Any],

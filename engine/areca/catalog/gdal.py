@@ -75,7 +75,9 @@ def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
     configure_gdal()
     if not allow_private:
         check_address(href)
-    driver = DRIVERS.get(PurePosixPath(href.split("?")[0].lower()).suffix, "GTiff")
+    driver = DRIVERS.get(
+        PurePosixPath(href.split("?", maxsplit=1)[0].lower()).suffix, "GTiff"
+    )
     return rasterio.open(gdal_path(href), driver=driver)
 
 

@@ -217,6 +217,12 @@ def local_path(href: str) -> str:
     return path.lstrip("/") if PureWindowsPath(path.lstrip("/")).drive else path
 
 
+def file_size(href: str) -> int | None:
+    """Return the bytes of a local file, None when it is remote or not there."""
+    path = Path(local_path(href))
+    return path.stat().st_size if not is_remote(href) and path.is_file() else None
+
+
 def _show(href: str) -> str:
     shown = redact(href)
     return ascii(shown if len(shown) <= 120 else f"{shown[:117]}…")

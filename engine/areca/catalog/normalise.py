@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import pystac
 
     from areca.catalog.assets import AssetBand
-    from areca.catalog.dates import format_moment, item_interval
-from areca.catalog.filters import geometry_of
 from areca.catalog.headers import Header
 
 

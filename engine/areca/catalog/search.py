@@ -69,7 +69,7 @@ def search(
 
 def _find(place: str, query: Query) -> Iterable[pystac.Item]:
     """Return candidates; those of unwanted collections are left out already."""
-    if place.split("?")[0].lower().endswith(ENDS):
+    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
         return [item_of_file(place)] if query.collections is None else []
     root = place
     if not is_remote(place):

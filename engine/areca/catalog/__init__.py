@@ -3,6 +3,7 @@
 from areca.catalog.aoi import read_aoi
 from areca.catalog.cube import open_cube
 from areca.catalog.grids import grid_of, scene_window
+from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
@@ -14,7 +15,7 @@ from areca.catalog.scenes import (
     choose_bands,
     select,
 )
-from areca.catalog.search import search
+from areca.catalog.search import has_collections, search
 
 __all__ = [
     "ByteEstimate",
@@ -25,11 +26,13 @@ __all__ = [
     "configure_gdal",
     "estimate_bytes",
     "grid_of",
+    "has_collections",
     "normalise_items",
     "open_cube",
     "read_aoi",
     "read_scenes",
     "read_scenes_native",
+    "redact",
     "scene_window",
     "search",
     "select",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
-from pyogrio.errors import DataSourceError
 from pyproj import Geod
 from shapely import force_2d, make_valid
 from shapely.geometry import box
@@ -73,7 +72,11 @@ def distance_km(one: BaseGeometry, others: Sequence[BaseGeometry]) -> float:
 
 
 def _numbers(aoi: object) -> list[float] | None:
-    """Return the four numbers of a box, None when it is something else."""
+    """Return the four numbers of a box, None when it is something else.
+
+    Raises:
+        AoiError: It is a box, but not of four finite numbers.
+    """
     parts: Sequence[object]
     if isinstance(aoi, str):
         parts = aoi.split(",")
@@ -113,7 +116,7 @@ def _from_file(path: Path) -> gpd.GeoSeries:
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
             return gpd.read_parquet(path).geometry
         return gpd.read_file(path).geometry
-    except (DataSourceError, OSError, ValueError, AttributeError) as err:
+    except (RuntimeError, OSError, ValueError, AttributeError) as err:
         reason = " ".join(str(err).split())[:200]
         raise AoiError(
             f"cannot read the area of interest {str(path)!r}: {reason}. Give a vector "
@@ -127,7 +130,7 @@ def _in_degrees(shapes: gpd.GeoSeries, name: str) -> BaseGeometry:
     solid = shapes[~(shapes.isna() | shapes.is_empty)]
     if not len(solid):
         raise AoiError(f"{name} holds no geometry; give at least one polygon")
-    flat = gpd.GeoSeries(force_2d(solid.to_numpy()), crs=shapes.crs)
+    flat = gpd.GeoSeries(force_2d(list(solid)), crs=shapes.crs)
     if flat.crs != "EPSG:4326":
         # Straight lines of one CRS are bent in another: follow them with more points.
         west, south, east, north = flat.total_bounds
@@ -144,7 +147,7 @@ def _check(geometry: BaseGeometry, name: str) -> BaseGeometry:
     if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
         raise AoiError(
             f"{name} reaches ({west:g}, {south:g}, {east:g}, {north:g}), which are no "
-            "degrees of longitude and latitude. Is it in another CRS, or latitude first?"
+            "degrees of longitude and latitude. Another CRS, or latitude first?"
         )
     if east - west > 180:
         raise AoiError(

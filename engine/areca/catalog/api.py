@@ -58,7 +58,7 @@ def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]
                     yield item
             if features and not fresh:
                 raise CatalogError(
-                    f"{redact(href)} sends the same page again and again; tell its owner"
+                    f"{redact(href)} repeats its pages without end; tell its owner"
                 )
             if len(seen) > MAX_ITEMS:
                 raise CatalogError(

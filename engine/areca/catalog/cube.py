@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -159,15 +160,15 @@ def _lazy_pixels(
         [scene.to_dict() for scene in scenes], bands, str(place), str(encoding)
     )
     graph: dict[tuple[str, int, int, int], tuple[ReadChunk]] = {}
-    for i, (row0, row1) in enumerate(zip(rows[:-1], rows[1:], strict=True)):
-        for j, (col0, col1) in enumerate(zip(cols[:-1], cols[1:], strict=True)):
+    for i, (row0, row1) in enumerate(pairwise(rows)):
+        for j, (col0, col1) in enumerate(pairwise(cols)):
             touches = (
                 (boxes[:, 0] < row1)
                 & (boxes[:, 2] > row0)
                 & (boxes[:, 1] < col1)
                 & (boxes[:, 3] > col0)
             )
-            here = tuple(scenes[k] for k in np.flatnonzero(touches))
+            here = tuple(scenes[k] for k in np.flatnonzero(touches).tolist())
             part = place.part(row0, row1, col0, col1)
             graph[name, 0, i, j] = (ReadChunk(here, bands, part, encoding),)
     chunks = (
@@ -194,7 +195,7 @@ def _label(
     affine = place.grid.affine
     x = affine.c + (place.col + np.arange(place.width) + 0.5) * affine.a
     y = affine.f + (place.row + np.arange(place.height) + 0.5) * affine.e
-    cube = xr.DataArray(
+    cube: xr.DataArray = xr.DataArray(
         pixels,
         dims=("band", "y", "x"),
         coords={"band": list(bands), "y": y, "x": x},
@@ -250,7 +251,14 @@ def _check_grid(grid: GeoBox, crs: object, resolution: float | None) -> None:
 
 
 def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, int, int]:
-    """Return row, column, height and width of the pixels of a grid around an area."""
+    """Return the pixels of a grid around an area.
+
+    Returns:
+        Row, column, height and width.
+
+    Raises:
+        AoiError: The area does not touch the grid.
+    """
     area = read_aoi(aoi)
     west, south, east, north = area.bounds
     step = max(east - west, north - south) / 32

@@ -116,8 +116,8 @@ def walk(root: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]:
         seen.update(level)
         if len(seen) > _MAX_DOCUMENTS:
             raise CatalogError(
-                f"{redact(root)} links to more than {_MAX_DOCUMENTS} documents; give one "
-                "of its collections"
+                f"{redact(root)} links to more than {_MAX_DOCUMENTS} documents; give "
+                "one of its collections"
             )
         waiting = []
         for href, document in zip(level, _read_all(level, fetch), strict=True):
@@ -177,8 +177,8 @@ def make_item(entry: dict[str, Any], href: str, *, is_own: bool) -> pystac.Item:
         name = str(entry.get("id"))[:80]
         reason = f"{type(err).__name__}: {err}"[:200]
         raise CatalogError(
-            f"item {name!r} in {redact(href)} is no valid STAC item ({reason}); correct "
-            "it or leave it out"
+            f"item {name!r} in {redact(href)} is no valid STAC item ({reason}); "
+            "correct it or leave it out"
         ) from err
     if item.get_self_href() is None:
         item.set_self_href(href)
@@ -189,11 +189,11 @@ def _branches(document: dict[str, Any], href: str, query: Query) -> list[str]:
     follow = {"child", "item", "items"}
     if document.get("type") == "FeatureCollection":
         follow = {"next", "item"}
-    elif document.get("type") == "Feature":
+    is_unwanted = document.get("type") == "Collection" and not query.wants_collection(
+        document.get("id")
+    )
+    if is_unwanted or document.get("type") == "Feature":
         return []
-    elif document.get("type") == "Collection":
-        if not query.wants_collection(document.get("id")):
-            return []
     links = document.get("links")
     return [
         resolve(str(link["href"]), href)

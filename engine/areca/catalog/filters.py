@@ -75,7 +75,8 @@ def geometry_of(item: pystac.Item) -> BaseGeometry:
             return shape(item.geometry)
         if item.bbox is not None:
             half = len(item.bbox) // 2
-            return box(*item.bbox[:2], *item.bbox[half : half + 2])
+            west, south, east, north = (*item.bbox[:2], *item.bbox[half : half + 2])
+            return box(west, south, east, north)
     except (ShapelyError, ValueError, TypeError, KeyError, AttributeError) as err:
         raise CatalogError(
             f"item {item.id!r} has a geometry that cannot be read ({err}); correct it"

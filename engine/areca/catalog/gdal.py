@@ -46,6 +46,14 @@ means. Without the cache across opens, GDAL forgets a failed request with its ha
 so that a second try really asks again (rasterio#2119).
 """
 
+_LOGGERS = (
+    "rasterio",
+    *(
+        f"rasterio.{part}"
+        for part in ("_base", "_env", "_err", "_io", "env", "session")
+    ),
+)
+
 READ_FAULTS = (RasterioError, OSError)
 """What rasterio raises when a file cannot be opened or read."""
 
@@ -62,12 +70,15 @@ def configure_gdal() -> None:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     # rasterio logs GDAL's own messages, which hold whole links.
-    for name in ("rasterio", "rasterio._env", "rasterio._err", "rasterio._io"):
+    for name in _LOGGERS:
         logging.getLogger(name).addFilter(_redact_record)
 
 
 def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
-    """Open a file whose link `check_href` has passed; the caller closes it.
+    """Open a file whose link `check_href` has passed.
+
+    Returns:
+        An open file; the caller closes it.
 
     Raises:
         CatalogError: The host of the link is at a private address and may not be.
@@ -135,5 +146,6 @@ def _key(href: str) -> tuple[Any, ...]:
 
 
 def _redact_record(record: logging.LogRecord) -> bool:
+    """Take secrets out of a log record; a logging filter that passes all of them."""
     record.msg, record.args = redact(record.getMessage()), ()
     return True

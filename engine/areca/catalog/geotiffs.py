@@ -68,6 +68,9 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
         href: A local path or a link, as the user gave it.
         name: Id of the item; the name of the file when left out.
 
+    Returns:
+        An item with one asset, `image`.
+
     Raises:
         CatalogError: The file cannot be opened or has no georeference.
     """

@@ -48,7 +48,7 @@ def grid_of(scenes: Sequence[Placed]) -> GeoBox:
         GridError: CRS, pixel or phase differ, pixels are rotated, or they are not
             square on the ground within 2 %.
         CatalogError: There are no scenes.
-    """
+    """  # noqa: DOC502 - GridError is raised by the helpers
     if not scenes:
         raise CatalogError("no scenes, so there is no grid; widen the search")
     first = min(scenes, key=lambda scene: (scene.id, scene.transform, scene.shape))
@@ -69,7 +69,7 @@ def scene_box(scene: Placed, geobox: GeoBox) -> tuple[int, int, int, int]:
 
     Raises:
         GridError: Pixels of the scene would have to be resampled to the geobox.
-    """
+    """  # noqa: DOC502 - raised by _box
     return _box(scene, str(geobox.crs), tuple(geobox.affine)[:6])
 
 
@@ -78,7 +78,7 @@ def scene_window(scene_geobox: GeoBox, geobox: GeoBox) -> tuple[int, int]:
 
     Raises:
         GridError: The two do not lie on one grid.
-    """
+    """  # noqa: DOC502 - raised by _box
     transform = tuple(geobox.affine)[:6]
     placed = _Grid("scene", str(scene_geobox.crs), scene_geobox)
     row, col, _, _ = _box(placed, str(geobox.crs), transform)
@@ -149,13 +149,17 @@ def _check_upright(scene: Placed) -> None:
     a, b, _, d, e, _ = scene.transform
     if b or d or not (a > 0 > e):
         raise GridError(
-            f"item {scene.id} has the transform {scene.transform}: rotated or not north-"
-            f"up. {_NO_WARP}"
+            f"item {scene.id} has the transform {scene.transform}: rotated or not "
+            f"north-up. {_NO_WARP}"
         )
 
 
 def _check_square(geobox: GeoBox, name: str) -> None:
-    """Compare width and height of the middle pixel on the ellipsoid."""
+    """Compare width and height of the middle pixel on the ellipsoid.
+
+    Raises:
+        GridError: They differ by more than the tolerance, or have no meaning there.
+    """
     crs = _parsed(str(geobox.crs))
     affine, (height, width) = geobox.affine, geobox.shape
     points = [(width / 2 + dx, height / 2 + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]

@@ -43,6 +43,9 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
         href: Link or path that `check_href` has passed.
         allow_private: Whether its host may be at a private address.
 
+    Returns:
+        What the header says.
+
     Raises:
         CatalogError: The file cannot be opened.
     """
@@ -66,8 +69,8 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
                 )
     except READ_FAULTS as err:
         raise CatalogError(
-            f"cannot open {redact(href)}: {fault_text(err)}. Check that it is there and "
-            "is a GeoTIFF"
+            f"cannot open {redact(href)}: {fault_text(err)}. Check that it is "
+            "there and is a GeoTIFF"
         ) from None
 
 

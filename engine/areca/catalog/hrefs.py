@@ -34,7 +34,7 @@ _INNER_NAMES = (
     ".home.arpa",
 )
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\|]")
-_QUERY = re.compile(r"\?[^\s'\")>]*")
+_QUERY = re.compile(r"\?[^\s'\")>]+")
 _USER = re.compile(r"(?<=://)[^/\s@'\"]*@")
 
 

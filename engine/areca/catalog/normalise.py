@@ -54,7 +54,7 @@ def normalise_items(
         CatalogError: An item has no usable asset, projection, date or link.
         BandError: An item has not all of `bands`.
         GridError: The bands of an item lie on different grids.
-    """  # noqa: DOC502 - BandError and GridError come from the helpers
+    """  # noqa: DOC502 - raised by the helpers, named here
     origin = str(catalog_href)
     wanted = None if bands is None else tuple(dict.fromkeys(bands))
     scenes = []
@@ -63,9 +63,10 @@ def normalise_items(
             reader = _ItemReader(item, origin, read_headers=read_headers)
             scenes.append(reader.scene(wanted))
         except ArecaError as err:
-            if repr(item.id) in str(err):
-                raise
-            raise type(err)(f"item {item.id!r}: {err}") from None
+            named = (
+                str(err) if repr(item.id) in str(err) else f"item {item.id!r}: {err}"
+            )
+            raise type(err)(named) from None
     return canonical_order(scenes)
 
 
@@ -84,7 +85,11 @@ class _ItemReader:
             )
 
     def scene(self, wanted: tuple[str, ...] | None) -> Scene:
-        """Return the scene of the wanted bands, or of all on the finest grid."""
+        """Return the scene of the wanted bands, or of all on the finest grid.
+
+        Raises:
+            GridError: The wanted bands lie on different grids.
+        """
         names = self._names(wanted)
         used = [names[name] for name in wanted] if wanted else list(names.values())
         used = list(dict.fromkeys(used))
@@ -94,7 +99,7 @@ class _ItemReader:
         grid = min(grids.values(), key=lambda grid: grid.pixel)
         here = [band for band in used if grids[band.asset] == grid]
         if wanted and len(here) < len(used):
-            raise _mixed(used, grids)
+            raise GridError(_mixed(used, grids))
         start, end = _moments(self.item)
         return Scene(
             id=self.item.id,
@@ -111,7 +116,14 @@ class _ItemReader:
         )
 
     def _names(self, wanted: tuple[str, ...] | None) -> dict[str, AssetBand]:
-        """Name the bands; open headers only when metadata does not tell enough."""
+        """Name the bands; open headers only when metadata does not tell enough.
+
+        Returns:
+            Bands by each of their names.
+
+        Raises:
+            BandError: A wanted band is not there.
+        """
         names = self._named()
         if wanted is None or not set(wanted) <= set(names):
             for key in self.assets:
@@ -145,7 +157,11 @@ class _ItemReader:
         )
 
     def _look(self, key: str, *, only_local: bool) -> None:
-        """Open the header of an asset, unless that costs a request for little."""
+        """Open the header of an asset, unless that costs a request for little.
+
+        Raises:
+            CatalogError: It must be opened, and that is not allowed.
+        """
         if key in self.headers:
             return
         told = asset_bands(key, self.assets[key], None)
@@ -157,8 +173,8 @@ class _ItemReader:
                 return
             raise CatalogError(
                 f"asset {key!r} has no projection (proj:code, proj:transform, "
-                "proj:shape), and headers are not to be opened; allow that, or complete "
-                "the item"
+                "proj:shape), and headers are not to be opened; allow that, or "
+                "complete the item"
             )
         private = reach_of(self.origin) != "public"
         self.headers[key] = read_header(self._href(key), allow_private=private)
@@ -198,14 +214,14 @@ class _ItemReader:
         )
 
 
-def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> GridError:
+def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:
     sizes = {band.common or band.own or band.asset: grids[band.asset] for band in used}
     told = ", ".join(
         f"{name} {grid.transform[0]:g} x {-grid.transform[4]:g} from "
         f"({grid.transform[2]:g}, {grid.transform[5]:g})"
         for name, grid in sizes.items()
     )
-    return GridError(
+    return (
         f"its bands lie on different pixel grids: {told}. It would need a warp, which "
         "areca does not do yet; choose bands of one grid"
     )

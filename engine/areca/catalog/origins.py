@@ -5,14 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-import pystac
-
 from areca.catalog.hrefs import redact
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import pystac
 
 # Kept beside the items, not in them: what an item says about itself is no evidence.
 _origins: weakref.WeakKeyDictionary[pystac.Item, str] = weakref.WeakKeyDictionary()

@@ -65,7 +65,11 @@ def projection_of(
 
 
 def _crs(fields: Mapping[str, Any]) -> str | None:
-    """Return the CRS of projection fields of version 1 (epsg) or 2 (code)."""
+    """Return the CRS of projection fields of version 1 (epsg) or 2 (code).
+
+    Raises:
+        CatalogError: It is no CRS that PROJ knows.
+    """
     epsg = fields.get("proj:epsg")
     given = (
         fields.get("proj:code")

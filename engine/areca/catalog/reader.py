@@ -171,7 +171,15 @@ def _values(values: NDArray[Any], band: SceneBand, want: _Pixels) -> NDArray[Any
 def _read_file(
     scene: Scene, bands: Sequence[SceneBand], window: RasterWindow, want: _Pixels
 ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
-    """Read bands of one file, a remote one twice before giving up."""
+    """Read bands of one file, a remote one twice before giving up.
+
+    Returns:
+        Stored pixels (band, height, width), and for each band where it is valid; None
+        when everywhere.
+
+    Raises:
+        ReadError: It could not be opened or read.
+    """
     href = bands[0].href
     for is_last in (not is_remote(href), True):
         try:
@@ -185,8 +193,8 @@ def _read_file(
         except (*READ_FAULTS, CatalogError, IndexError) as err:
             forget(href)
             if is_last or isinstance(err, (ReadError, CatalogError)):
-                raise _fault(scene, bands, str(err), err) from None
-    raise _fault(scene, bands, "", None)
+                raise ReadError(_fault(scene, bands, str(err), err)) from None
+    raise ReadError(_fault(scene, bands, "not read", None))
 
 
 def _masks(
@@ -218,7 +226,11 @@ def _both(
 
 
 def _check_file(file: DatasetReader, scene: Scene, want: _Pixels) -> None:
-    """Refuse a file that is not what its item says: it would be read out of place."""
+    """Refuse a file that is not what its item says: it would be read out of place.
+
+    Raises:
+        ReadError: Shape, place or number type differ.
+    """
     if file.shape != scene.shape:
         raise ReadError(
             f"the file has {file.shape} pixels, its item says {scene.shape}"
@@ -239,10 +251,10 @@ def _check_file(file: DatasetReader, scene: Scene, want: _Pixels) -> None:
 
 def _fault(
     scene: Scene, bands: Sequence[SceneBand], reason: str, err: Exception | None
-) -> ReadError:
+) -> str:
     if err is not None and not isinstance(err, (ReadError, CatalogError)):
         reason = fault_text(err)
-    return ReadError(
+    return (
         f"item {scene.id!r}, band {', '.join(band.name for band in bands)}, "
         f"{redact(bands[0].href)}: {reason}"
     )

@@ -111,7 +111,7 @@ def select(scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
 
     Raises:
         GridError: A scene lies on another grid than the geobox.
-    """
+    """  # noqa: DOC502 - raised by scene_box
     height, width = geobox.shape
     touching = []
     for scene in scenes:
@@ -148,7 +148,7 @@ def _bands_of(scene: Scene, bands: Sequence[str]) -> tuple[SceneBand, ...]:
         hint = f"; {other} lie on another pixel grid of the item" if other else ""
         raise BandError(
             f"item {scene.id} has no band {missing}: it has "
-            f"{[band.name for band in scene.bands]}{hint}. Choose among these, or items "
-            "that have the band"
+            f"{[band.name for band in scene.bands]}{hint}. Choose among these, or "
+            "items that have the band"
         )
     return tuple(band for band in found if band is not None)

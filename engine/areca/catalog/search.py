@@ -49,7 +49,7 @@ def search(
     Raises:
         CatalogError: The catalogue cannot be read, or nothing answers the query.
         AoiError: The area is unusable, or all items lie outside it.
-    """
+    """  # noqa: DOC501, DOC502 - _nothing makes one of the two
     place = str(catalog)
     if isinstance(collections, str):
         raise CatalogError(f"collections must be a list; write [{collections!r}]")
@@ -65,6 +65,21 @@ def search(
     if not found:
         raise _nothing(place, query, in_time)
     return set_origin(newest_first(found)[:limit], place)
+
+
+def has_collections(catalog: str | Path) -> bool:
+    """Return whether a catalogue can tell collections apart; bare imagery cannot.
+
+    Args:
+        catalog: What `search` takes.
+    """
+    place = str(catalog)
+    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
+        return False
+    if is_remote(place):
+        return True
+    path = Path(local_path(place))
+    return not path.is_dir() or (path / "catalog.json").is_file()
 
 
 def _find(place: str, query: Query) -> Iterable[pystac.Item]:

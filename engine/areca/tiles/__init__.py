@@ -2,6 +2,7 @@
 
 from areca.tiles.blocks import Block, BlockGrid
 from areca.tiles.grid import PIXEL_TOLERANCE, cube_geobox, pixel_offset
+from areca.tiles.ground import ground_pixel_m
 from areca.tiles.lattice import Lattice, Tile
 from areca.tiles.padded import Stage, as_float, map_stage, pad_block, slice_padded
 from areca.tiles.window import Window
@@ -16,6 +17,7 @@ __all__ = [
     "Window",
     "as_float",
     "cube_geobox",
+    "ground_pixel_m",
     "map_stage",
     "pad_block",
     "pixel_offset",

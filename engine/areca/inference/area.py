@@ -1,0 +1,111 @@
+"""The area of interest on a lattice: it selects objects by centre, never pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from pyproj import Transformer
+
+from areca.errors import AoiError
+from areca.tiles import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from areca.tiles import Block, BlockGrid, Lattice
+
+STEPS_ACROSS = 100
+"""An edge of the area is cut into this many steps, because a line that is straight in
+longitude and latitude is not straight in a projection."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area of interest in absolute pixels of a lattice."""
+
+    shape: BaseGeometry
+    """Polygons; x to the right, y down."""
+
+    @classmethod
+    def of(cls, aoi: BaseGeometry, lattice: Lattice) -> Area:
+        """Bring an area to a lattice.
+
+        Args:
+            aoi: Polygons in EPSG:4326.
+            lattice: The lattice to bring it to.
+
+        Returns:
+            The area in absolute pixels.
+
+        Raises:
+            AoiError: The area cannot be placed in the CRS of the lattice.
+        """
+        to_crs = Transformer.from_crs("EPSG:4326", lattice.crs, always_xy=True)
+        west, south, east, north = aoi.bounds
+        step = max(east - west, north - south) / STEPS_ACROSS
+        fine = aoi.segmentize(step) if step > 0 else aoi
+        placed = shapely.transform(
+            fine, lambda points: np.column_stack(to_crs.transform(*points.T))
+        )
+        if not np.isfinite(placed.bounds).all():
+            raise AoiError(
+                f"the area of interest {aoi.bounds} does not exist in {lattice.crs}; "
+                "check the order west,south,east,north"
+            )
+        pixels = shapely.transform(
+            placed, lambda points: np.column_stack(lattice.to_pixels(*points.T))
+        )
+        return cls(pixels)
+
+    def select(self, candidates: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows whose centre lies in the area or on its edge."""
+        return candidates[self.holds(candidates)].reset_index(drop=True)
+
+    def holds(self, candidates: pd.DataFrame) -> NDArray[np.bool_]:
+        """Tell which rows have their centre in the area or on its edge.
+
+        Args:
+            candidates: A candidate table of n rows.
+
+        Returns:
+            Shape (n,).
+        """
+        shapely.prepare(self.shape)
+        centres = (candidates["x"].to_numpy(), candidates["y"].to_numpy())
+        return np.asarray(shapely.intersects_xy(self.shape, *centres))
+
+    def blocks(self, grid: BlockGrid, influence_px: int) -> list[Block]:
+        """Return the blocks that the objects of the area depend on.
+
+        An object depends on the candidates that it overlaps, and these on theirs. Only
+        a chain of rivals longer than `influence_px` could reach further; a regional
+        run looks for such chains.
+
+        Args:
+            grid: The blocks of the region.
+            influence_px: By how much to grow the area (`Predictor.influence_px`).
+
+        Returns:
+            The blocks, in order.
+        """
+        needed = self.shape.buffer(influence_px)
+        shapely.prepare(needed)
+        x0, y0, x1, y1 = needed.bounds
+        bounds = Window(
+            int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
+        )
+        return [
+            block
+            for block in grid.blocks(bounds)
+            if needed.intersects(window_box(block.window))
+        ]
+
+
+def window_box(window: Window) -> shapely.Polygon:
+    """Return a window as a polygon in absolute pixels."""
+    return shapely.box(window.col0, window.row0, window.col1, window.row1)

@@ -1,0 +1,233 @@
+"""`predict`: a lazy cube in, lazy objects out, on one shared graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import dask_geopandas as dgpd
+import pandas as pd
+import xarray as xr
+from dask.dataframe import from_delayed
+from dask.delayed import delayed
+
+from areca.catalog import read_aoi
+from areca.inference.area import Area
+from areca.inference.block import Predictor, predict_block
+from areca.inference.fit import check_fit, needed_bands
+from areca.inference.options import PredictOptions
+from areca.models.handle import Model, load_model
+from areca.objects import empty_objects, objects_table, settle_seams
+from areca.objects.table import ImageSource, Origin
+from areca.tiles import (
+    BlockGrid,
+    Lattice,
+    Window,
+    as_float,
+    cube_geobox,
+    pad_block,
+    slice_padded,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import geopandas as gpd
+    import numpy as np
+    from dask.delayed import Delayed
+    from numpy.typing import NDArray
+
+    from areca.catalog.aoi import Aoi
+    from areca.tiles import Block, Tile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model finds in a cube; nothing is computed until asked for."""
+
+    objects: dgpd.GeoDataFrame
+    """Each object once, one partition a block (`areca.objects.objects_table`)."""
+    rasters: xr.Dataset
+    """Rasters of the model on the cube's grid; none for a model that detects."""
+
+
+def predict(
+    cube: xr.DataArray,
+    model: Model | str | Path,
+    *,
+    aoi: Aoi | None = None,
+    options: PredictOptions | None = None,
+) -> Prediction:
+    """Find the objects of a cube; lazy, nothing is read or predicted here.
+
+    The answer depends on the pixels and the model alone, not on chunks, blocks or
+    workers. Pixels are never cropped to the area of interest: it selects objects by
+    their centre, so give the cube whole and the area here.
+
+    Args:
+        cube: Dims (band, y, x), with a CRS and the bands that the model wants, in the
+            units of its card; nodata as NaN or in `rio.nodata`.
+        model: A handle from `load_model`, or what `load_model` takes.
+        aoi: Area of interest, as `areca.search` takes it; None takes all.
+        options: How to run the model.
+
+    Returns:
+        Lazy objects (EPSG of the cube, one partition a block) and rasters.
+    """
+    options = options or PredictOptions()
+    handle = model if isinstance(model, Model) else load_model(model)
+    geobox = cube_geobox(cube)
+    bands = [str(name) for name in cube.band.values]
+    check_fit(handle.card, bands, geobox)
+    lattice = Lattice.of(geobox, core_px=handle.card.core_px)
+    predictor = Predictor(model=handle, lattice=lattice, options=options)
+    region = lattice.window(geobox)
+    grid = BlockGrid(
+        lattice=lattice,
+        region=region,
+        tiles_down=options.block_tiles,
+        tiles_across=options.block_tiles,
+    )
+    area = None if aoi is None else Area.of(read_aoi(aoi), lattice)
+    blocks = (
+        list(grid.blocks())
+        if area is None
+        else area.blocks(grid, predictor.influence_px)
+    )
+    pixels = cube.sel(band=needed_bands(handle.card, bands))
+    parts = [
+        _lazy_block(
+            pixels,
+            region,
+            Work(block=block, tiles=tuple(grid.tiles(block))),
+            predictor,
+        )
+        for block in blocks
+    ]
+    names = [block.name for block in blocks]
+    seams = delayed(_settle)(parts, names, predictor.overlap)
+    origin = origin_of(predictor, images_of(cube, lattice))
+    tables = [
+        delayed(_finish)(part, seams, name, origin, area)
+        for part, name in zip(parts, names, strict=True)
+    ]
+    meta = empty_objects(origin)
+    frame = from_delayed(tables or [delayed(meta)], meta=meta, verify_meta=False)
+    return Prediction(
+        objects=cast("dgpd.GeoDataFrame", frame), rasters=_no_rasters(cube)
+    )
+
+
+def origin_of(predictor: Predictor, images: tuple[ImageSource, ...]) -> Origin:
+    """Return what all objects of a prediction share.
+
+    Args:
+        predictor: The model on its lattice.
+        images: Where the pixels came from, in mosaic order.
+    """
+    card = predictor.model.card
+    return Origin(
+        model=f"{card.name}@{card.version}",
+        model_digest=card.digest,
+        labels=card.labels,
+        lattice=predictor.lattice,
+        images=images,
+    )
+
+
+def images_of(cube: xr.DataArray, lattice: Lattice) -> tuple[ImageSource, ...]:
+    """Return the items that a cube was opened from, in mosaic order.
+
+    Args:
+        cube: A cube of `areca.open_cube`; any other cube has no items.
+        lattice: What their windows are counted on.
+    """
+    return tuple(
+        ImageSource(
+            item_id=item["id"],
+            start=item["start"],
+            end=item["end"],
+            window=_window(item["bounds"], lattice),
+        )
+        for item in cube.attrs.get("items", ())
+    )
+
+
+def _window(bounds: tuple[float, float, float, float], lattice: Lattice) -> Window:
+    """Return the pixels of an item of this grid, whose bounds lie on pixel edges."""
+    left, bottom, right, top = bounds
+    col0, row0 = lattice.to_pixels(left, top)
+    col1, row1 = lattice.to_pixels(right, bottom)
+    return Window(round(row0), round(col0), round(row1), round(col1))
+
+
+def _lazy_block(
+    cube: xr.DataArray, window: Window, work: Work, predictor: Predictor
+) -> Delayed:
+    """Return the lazy candidates of one block: one task that reads its padded part."""
+    want = work.block.window.grow(predictor.halo_px)
+    local = Window(
+        want.row0 - window.row0,
+        want.col0 - window.col0,
+        want.row1 - window.row0,
+        want.col1 - window.col0,
+    )
+    part, have = slice_padded(cube, local)
+    bands = tuple(str(name) for name in cube.band.values)
+    task = replace(work, have=have, want=local, bands=bands, nodata=cube.rio.nodata)
+    run = delayed(_predict, pure=True)
+    return cast("Delayed", run(part.data, task, predictor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What the task of one block must know beside its pixels."""
+
+    block: Block
+    tiles: tuple[Tile, ...]
+    have: Window | None = None
+    """What the cube has of the padded block, counted from the cube's first pixel."""
+    want: Window | None = None
+    """The padded block, counted from the cube's first pixel."""
+    bands: tuple[str, ...] = ()
+    nodata: float | None = None
+
+
+def _predict(
+    pixels: NDArray[np.generic], work: Work, predictor: Predictor
+) -> pd.DataFrame:
+    padded = as_float(pixels, work.nodata)
+    if work.have is not None and work.want is not None:
+        padded = pad_block(padded, work.have, work.want)
+    coords = {"band": list(work.bands)}
+    block = xr.DataArray(padded, dims=("band", "y", "x"), coords=coords)
+    found = predict_block(block, work.block.window, work.tiles, predictor)
+    return found.candidates
+
+
+def _settle(
+    parts: list[pd.DataFrame], names: list[str], overlap: float
+) -> pd.DataFrame:
+    seams = [
+        part[part["open"]].assign(block=name)
+        for part, name in zip(parts, names, strict=True)
+    ]
+    return settle_seams(seams, overlap=overlap)
+
+
+def _finish(
+    part: pd.DataFrame,
+    seams: pd.DataFrame,
+    name: str,
+    origin: Origin,
+    area: Area | None,
+) -> gpd.GeoDataFrame:
+    mine = seams[seams["block"] == name] if len(seams) else seams
+    rows = pd.concat([part[~part["open"]], mine], ignore_index=True)
+    return objects_table(rows if area is None else area.select(rows), origin)
+
+
+def _no_rasters(cube: xr.DataArray) -> xr.Dataset:
+    return xr.Dataset(
+        coords={"y": cube.y, "x": cube.x, "spatial_ref": cube.spatial_ref}
+    )

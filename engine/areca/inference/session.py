@@ -1,0 +1,77 @@
+"""One model and one forward thread per process.
+
+Several block tasks may run in the threads of one worker. Their forward passes go
+through a single thread, so that one block is predicted while the others read, cut and
+decode, and so that the device never sees two passes at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import torch
+
+from areca.models.adapter import load_network
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from areca.inference.options import PredictOptions
+    from areca.models.adapter import LoadedModel, Raw
+    from areca.models.handle import Model
+
+_LOCK = threading.Lock()
+_FORWARD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="areca-forward")
+_LOADED: dict[tuple[str, str], Session] = {}
+
+
+class Session:
+    """A model that this process has loaded, and its queue of forward passes."""
+
+    def __init__(self, network: LoadedModel) -> None:
+        """Wrap a loaded model."""
+        self.network = network
+
+    def submit(
+        self, batch: NDArray[np.float32], torch_threads: int
+    ) -> Future[tuple[Raw, float]]:
+        """Queue one forward pass.
+
+        Args:
+            batch: Shape (n, band, tile, tile), standardised, missing pixels 0.
+            torch_threads: Threads of the pass on the CPU.
+
+        Returns:
+            A future of the raw outputs and the seconds that the pass took.
+        """
+        return _FORWARD.submit(self._forward, batch, torch_threads)
+
+    def _forward(
+        self, batch: NDArray[np.float32], torch_threads: int
+    ) -> tuple[Raw, float]:
+        # The OpenMP thread count belongs to the calling thread: it must be set here.
+        if torch.get_num_threads() != torch_threads:
+            torch.set_num_threads(torch_threads)
+        start = time.perf_counter()
+        raw = self.network.forward(batch)
+        return raw, time.perf_counter() - start
+
+
+def session_of(model: Model, options: PredictOptions) -> Session:
+    """Return the session of a model in this process; the first call loads it.
+
+    The weights are checked against the card's SHA-256 when they are loaded.
+
+    Args:
+        model: Handle of the model.
+        options: Says which device.
+    """
+    key = (model.card.digest, options.device)
+    with _LOCK:
+        if key not in _LOADED:
+            _LOADED[key] = Session(load_network(model, options.device))
+        return _LOADED[key]

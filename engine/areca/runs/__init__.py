@@ -1,0 +1,16 @@
+"""Regional runs: the block as unit of work, resume, publication, report."""
+
+from areca.runs.block_task import BlockDone
+from areca.runs.request import RunPlan, RunRequest
+from areca.runs.result import RunResult
+from areca.runs.run import run_census
+from areca.runs.schedule import Progress
+
+__all__ = [
+    "BlockDone",
+    "Progress",
+    "RunPlan",
+    "RunRequest",
+    "RunResult",
+    "run_census",
+]

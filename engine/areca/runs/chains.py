@@ -1,0 +1,58 @@
+"""Chains of rivals that leave the blocks of an area of interest.
+
+An object of the area may depend, through a chain of overlapping candidates, on ground
+that the area alone would not need. Such chains are rare; they are followed block by
+block until every component that holds an object of the area is complete.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from areca.inference import window_box
+from areca.objects import find_overlaps
+from areca.tiles import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from areca.runs.request import RunPlan
+    from areca.tiles import Block
+
+
+def blocks_to_add(plan: RunPlan, seams: pd.DataFrame) -> list[Block]:
+    """Return the blocks that complete the chains of objects of the area.
+
+    Args:
+        plan: A plan, with or without an area of interest.
+        seams: The open candidates of its blocks, unsettled.
+
+    Returns:
+        Blocks beyond those of the plan, in order; empty when nothing is missing.
+    """
+    if plan.area is None or seams.empty:
+        return []
+    component = find_overlaps(seams, plan.predictor.overlap).components()
+    wanted = np.isin(component, component[plan.area.holds(seams)])
+    reach = plan.predictor.reach_px
+    rows = seams[wanted]
+    boxes = shapely.box(
+        rows["x_min"] - reach, rows["y_min"] - reach,
+        rows["x_max"] + reach, rows["y_max"] + reach,
+    )  # fmt: skip
+    if not len(boxes):
+        return []
+    x0, y0, x1, y1 = shapely.total_bounds(boxes)
+    near = Window(
+        int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
+    )
+    known = {block.name for block in plan.blocks}
+    others = [b for b in plan.with_imagery(near) if b.name not in known]
+    if not others:
+        return []
+    tree = shapely.STRtree(boxes)
+    hit, _ = tree.query([window_box(b.window) for b in others], predicate="intersects")
+    return [others[number] for number in np.unique(hit)]

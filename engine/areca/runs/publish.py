@@ -1,0 +1,154 @@
+"""Candidates of blocks to the published table: seams settled, objects measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from areca.measures import measure, write_objects
+from areca.objects import empty_candidates, objects_table, settle_seams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from distributed import Client
+
+    from areca.inference import Area
+    from areca.objects import Origin
+    from areca.runs.block_task import BlockDone
+    from areca.runs.folder import RunFolder
+    from areca.runs.request import RunPlan
+    from areca.tiles import Block
+
+ROWS_PER_FILE = 100_000
+"""Blocks share a file until it would have more rows than this; a block is never cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One published file: neighbouring blocks, and the survivors at their seams."""
+
+    number: int
+    blocks: tuple[Block, ...]
+    seams: pd.DataFrame
+    """Settled candidates of these blocks that lay at a seam."""
+    folder: RunFolder
+    origin: Origin
+    area: Area | None
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder.objects / f"part-{self.number:05d}.parquet"
+
+
+def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
+    """Return the open candidates of blocks, which lie along their borders.
+
+    Args:
+        folder: The run.
+        blocks: Blocks that are done.
+
+    Returns:
+        Candidate rows with a column `block`. Their number grows with the length of
+        the borders, not with the area.
+    """
+    tables = [empty_candidates().assign(block="", open=True, rank=-1)]
+    for block in blocks:
+        rows = pd.read_parquet(
+            folder.block(block) / "candidates.parquet", filters=[("open", "==", True)]
+        )
+        tables.append(rows.assign(block=block.name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def publish(
+    client: Client,
+    folder: RunFolder,
+    plan: RunPlan,
+    done: Sequence[BlockDone],
+    seams: pd.DataFrame,
+) -> list[Path]:
+    """Write the published objects, file by file on the workers.
+
+    Args:
+        client: Where to run.
+        folder: The run.
+        plan: Its plan.
+        done: The reports of the blocks; those with an error have no objects.
+        seams: Settled candidates at seams, of all blocks.
+
+    Returns:
+        The files, in order. Which rows go where depends on the request alone.
+    """
+    names = {report.name for report in done if report.error is None}
+    blocks = [block for block in plan.blocks if block.name in names]
+    counts = {report.name: report.settled for report in done}
+    at_seams = seams["block"].value_counts().to_dict()
+    sizes = [counts[b.name] + at_seams.get(b.name, 0) for b in blocks]
+    parts = [
+        Part(
+            number=number,
+            blocks=group,
+            seams=seams[seams["block"].isin([b.name for b in group])],
+            folder=folder,
+            origin=plan.origin,
+            area=plan.area,
+        )
+        for number, group in enumerate(_groups(blocks, sizes))
+    ]
+    # What an earlier, killed publication left is no part of this one.
+    for old in sorted(folder.objects.glob("*")):
+        old.unlink()
+    for start in range(0, len(parts), 64):
+        wave = parts[start : start + 64]
+        client.gather([client.submit(write_part, part, pure=False) for part in wave])
+    return [part.path for part in parts]
+
+
+def write_part(part: Part) -> int:
+    """Write one published file.
+
+    Args:
+        part: Which blocks, and what survived at their seams.
+
+    Returns:
+        The number of objects written.
+    """
+    tables = [part.seams.drop(columns="block")]
+    for block in part.blocks:
+        path = part.folder.block(block) / "candidates.parquet"
+        tables.append(pd.read_parquet(path, filters=[("open", "==", False)]))
+    rows = pd.concat(tables, ignore_index=True)
+    if part.area is not None:
+        rows = part.area.select(rows)
+    objects = measure(objects_table(rows, part.origin))
+    write_objects(objects, part.path)
+    return len(objects)
+
+
+def settle(seams: pd.DataFrame, plan: RunPlan) -> pd.DataFrame:
+    """Return the survivors of the open candidates of all blocks.
+
+    Args:
+        seams: What `read_seams` returned.
+        plan: The plan of the run.
+    """
+    return settle_seams([seams], overlap=plan.predictor.overlap)
+
+
+def _groups(
+    blocks: Sequence[Block], sizes: Sequence[int]
+) -> Iterator[tuple[Block, ...]]:
+    group: list[Block] = []
+    rows = 0
+    for block, size in zip(blocks, sizes, strict=True):
+        if group and rows + size > ROWS_PER_FILE:
+            yield tuple(group)
+            group, rows = [], 0
+        group.append(block)
+        rows += size
+    yield tuple(group)

@@ -1,0 +1,48 @@
+"""How a run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from areca.runs.block_task import BlockDone, workers_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from areca.runs.folder import RunFolder
+    from areca.runs.summary import Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run left behind."""
+
+    folder: RunFolder
+    summary: Summary
+    """Counts and sizes, as the published files have them."""
+    blocks: tuple[BlockDone, ...]
+    """The report of every block."""
+    files: tuple[Path, ...]
+    """The published GeoParquet files."""
+    resumed: int
+    """Blocks that an earlier call had finished."""
+    wall_s: float
+    """Seconds from start to the published table, of this call."""
+
+    @property
+    def holes(self) -> list[BlockDone]:
+        """The blocks that failed."""
+        return [block for block in self.blocks if block.error is not None]
+
+    @property
+    def state(self) -> str:
+        """DONE, or PARTIAL where there are holes."""
+        return "PARTIAL" if self.holes else "DONE"
+
+    @property
+    def forward_share(self) -> float:
+        """Share of the time that workers had a block in which they ran the model."""
+        workers = workers_of(self.blocks).values()
+        busy = sum(worker["busy_s"] for worker in workers)
+        return sum(worker["forward_s"] for worker in workers) / busy if busy else 0.0

@@ -1,0 +1,92 @@
+"""A regional run: blocks, seams, objects, report, manifest."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from areca.errors import RunError
+from areca.measures import read_objects
+from areca.runs.chains import blocks_to_add
+from areca.runs.folder import RunFolder
+from areca.runs.holes import write_holes
+from areca.runs.manifest import write_manifest
+from areca.runs.publish import publish, read_seams, settle
+from areca.runs.result import RunResult
+from areca.runs.schedule import run_blocks
+from areca.runs.summary import summarise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distributed import Client
+
+    from areca.runs.block_task import BlockDone
+    from areca.runs.request import RunPlan, RunRequest
+    from areca.runs.schedule import Progress
+    from areca.tiles import Block
+
+
+def run_census(
+    request: RunRequest, out: Path, *, client: Client, progress: Progress
+) -> RunResult:
+    """Count and measure the objects of a region.
+
+    Args:
+        request: What to do.
+        out: The run folder. One that holds a part of the same run is resumed; one that
+            holds anything else is refused with `InputError`.
+        client: Where to run.
+        progress: Told of every block that ends.
+
+    Returns:
+        How it ended. A block that failed twice is a hole, listed in `holes.geojson`;
+        the objects outside the holes are those of a run without faults.
+
+    Raises:
+        RunError: Every block failed.
+    """
+    start, folder = time.perf_counter(), RunFolder(out.resolve())
+    request.model.verify()
+    key = request.digest
+    folder.claim(request.to_dict())
+    plan, blocks, resumed = _all_blocks(client, folder, request.plan, key, progress)
+    if all(block.error for block in blocks):
+        raise RunError(
+            f"all {len(blocks)} blocks failed; the first: {blocks[0].error}. Once the "
+            "cause is gone, run the same command to resume"
+        )
+    seams = settle(read_seams(folder, finished(plan, blocks)), plan)
+    files = publish(client, folder, plan, blocks, seams)
+    write_holes(folder, plan, blocks)
+    result = RunResult(
+        folder=folder,
+        summary=summarise(map(read_objects, files)),
+        blocks=tuple(blocks),
+        files=tuple(files),
+        resumed=resumed,
+        wall_s=time.perf_counter() - start,
+    )
+    write_manifest(result, request)
+    return result
+
+
+def _all_blocks(
+    client: Client, folder: RunFolder, plan: RunPlan, key: str, progress: Progress
+) -> tuple[RunPlan, list[BlockDone], int]:
+    """Return the plan, its reports, and how many blocks were done before.
+
+    Blocks that chains of rivals lead to are run as well, until none is left.
+    """
+    tasks = plan.tasks(folder, key)
+    blocks, resumed = run_blocks(client, tasks, progress)
+    while more := blocks_to_add(plan, read_seams(folder, finished(plan, blocks))):
+        plan = plan.with_blocks(more)
+        blocks, _ = run_blocks(client, plan.tasks(folder, key), progress)
+    return plan, blocks, resumed
+
+
+def finished(plan: RunPlan, blocks: list[BlockDone]) -> list[Block]:
+    """Return the blocks that are no holes."""
+    good = {report.name for report in blocks if report.error is None}
+    return [block for block in plan.blocks if block.name in good]

@@ -1,0 +1,219 @@
+"""The census: catalogue, model and region to objects and report, as a resumable run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shapely import box
+
+from areca.catalog import (
+    estimate_bytes,
+    has_collections,
+    normalise_items,
+    read_aoi,
+    search,
+)
+from areca.errors import RecipeError
+from areca.features import FeatureStack
+from areca.inference import PredictOptions
+from areca.models.handle import load_model
+from areca.runs import RunRequest, run_census
+from areca.runtime import open_client
+from areca.tiles import ground_pixel_m
+from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shapely.geometry.base import BaseGeometry
+
+    from areca.catalog import Scene
+    from areca.catalog.aoi import Aoi
+    from areca.models.handle import Model
+    from areca.runs import Progress, RunPlan, RunResult
+
+METRES_PER_DEGREE = 111_320.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Which imagery, and which part of it."""
+
+    catalog: str | Path | None = None
+    """STAC API, catalogue, folder or GeoTIFF; the recipe's when left out."""
+    aoi: Aoi | None = None
+    """Area of interest: `W,S,E,N`, a vector file, or a geometry in EPSG:4326."""
+    datetime: str | None = None
+    """STAC datetime or range, such as `2024-01-01/2024-06-30`."""
+
+
+def run(
+    recipe: str,
+    *,
+    out: str | Path,
+    catalog: str | Path | None = None,
+    aoi: Aoi | None = None,
+    datetime: str | None = None,
+    cluster: str = "local",
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a recipe over a region; the same call again resumes what was interrupted.
+
+    Args:
+        recipe: Built-in name or TOML file.
+        out: The run folder.
+        catalog: STAC API, catalogue, folder or GeoTIFF; the recipe's when left out.
+        aoi: Area of interest; all imagery when left out. It selects objects by their
+            centre and never cuts pixels.
+        datetime: STAC datetime or range.
+        cluster: `local`, `threads`, `cuda`, or the address of a Dask scheduler.
+        settings: Recipe values to replace, by key: `{"threshold": 0.4}`.
+        progress: Told of every block that ends.
+
+    Returns:
+        How the run ended, with the folder and the counts.
+    """
+    ground = Ground(catalog=catalog, aoi=aoi, datetime=datetime)
+    request = prepare(recipe, ground, settings)
+    workers = read_recipe(recipe, CensusRecipe, settings).workers
+    with open_client(cluster, workers=workers) as client:
+        return run_census(
+            request, Path(out), client=client, progress=progress or _silent
+        )
+
+
+def prepare(
+    recipe: str, ground: Ground, settings: Mapping[str, Any] | None = None
+) -> RunRequest:
+    """Check a run and lay it out; reads the catalogue, and no pixel.
+
+    Args:
+        recipe: Built-in name or TOML file.
+        ground: Which imagery, and which part of it.
+        settings: Recipe values to replace.
+
+    Returns:
+        A request that can be run: its model is there and whole, its bands are there,
+        its imagery lies on one grid and touches the area.
+    """
+    chosen = read_recipe(recipe, CensusRecipe, settings)
+    model = load_model(chosen.model)
+    model.verify()
+    request = RunRequest(
+        recipe=chosen.title,
+        scenes=tuple(_scenes(chosen, ground, model)),
+        model=model,
+        options=PredictOptions(**chosen.options.model_dump()),
+        aoi=None if ground.aoi is None else read_aoi(ground.aoi),
+    )
+    _ = request.plan  # refuses what cannot be run, before any pixel is read
+    return request
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSummary:
+    """What a run would do."""
+
+    items: list[str]
+    """Ids of the items."""
+    blocks: int
+    tiles: int
+    pixels: int
+    """Pixels that are predicted, without what is computed twice."""
+    twice_share: float
+    """Share of the model's pixels that are computed twice, for the halos of tiles."""
+    pixel_m: float
+    """Edge of a pixel on the ground, m."""
+    area_ha: float
+    """Ground of the imagery in these blocks, ha."""
+    read_bytes: int
+    """Pixels to decode, bytes."""
+
+
+def plan(
+    recipe: str, ground: Ground, settings: Mapping[str, Any] | None = None
+) -> PlanSummary:
+    """Say what a run would do, without reading a pixel.
+
+    Args:
+        recipe: Built-in name or TOML file.
+        ground: Which imagery, and which part of it.
+        settings: Recipe values to replace.
+
+    Returns:
+        Items, blocks, tiles and bytes.
+    """
+    laid_out = prepare(recipe, ground, settings).plan
+    card = laid_out.predictor.model.card
+    windows = [b.window.intersection(laid_out.grid.region) for b in laid_out.blocks]
+    pixels = sum(window.size for window in windows if window is not None)
+    across, down = ground_pixel_m(laid_out.geobox)
+    return PlanSummary(
+        items=[scene.id for scene in laid_out.scenes],
+        blocks=len(laid_out.blocks),
+        tiles=sum(len(laid_out.grid.tiles(block)) for block in laid_out.blocks),
+        pixels=pixels,
+        twice_share=1 - card.core_px**2 / card.tile_px**2,
+        pixel_m=math.sqrt(across * down),
+        area_ha=pixels * across * down / 10_000,
+        read_bytes=_bytes(laid_out),
+    )
+
+
+def _bytes(laid_out: RunPlan) -> int:
+    return sum(
+        estimate_bytes(
+            laid_out.scenes_of(block), laid_out.padded(block), laid_out.bands
+        ).decoded
+        for block in laid_out.blocks
+    )
+
+
+def _scenes(chosen: CensusRecipe, ground: Ground, model: Model) -> list[Scene]:
+    catalog = _catalog(chosen, ground)
+    collections = chosen.collections if has_collections(catalog) else None
+    found = search(
+        catalog,
+        collections=collections or None,
+        aoi=ground.aoi,
+        datetime=ground.datetime,
+    )
+    if ground.aoi is not None:
+        # Imagery beyond the area's edge belongs to what the model sees at the edge.
+        found = search(
+            catalog,
+            collections=collections or None,
+            aoi=_grown(read_aoi(ground.aoi), model),
+            datetime=ground.datetime,
+        )
+    bands = FeatureStack(model.card.bands).inputs
+    return normalise_items(found, catalog_href=catalog, bands=bands)
+
+
+def _catalog(chosen: CensusRecipe, ground: Ground) -> str:
+    if ground.catalog is not None:
+        return str(ground.catalog)
+    if chosen.catalog is None:
+        raise RecipeError(
+            f"recipe {chosen.title!r} names no catalogue; give one with --catalog: a "
+            "STAC API, a catalog.json, a folder of GeoTIFFs or one GeoTIFF"
+        )
+    return chosen.catalog.replace("package:", f"{PACKAGE}/")
+
+
+def _grown(aoi: BaseGeometry, model: Model) -> BaseGeometry:
+    """Return the area grown by what its objects can depend on, roughly and amply."""
+    card = model.card
+    metres = 2 * (card.tile_px + 2 * card.max_object_px) * card.resolution_m
+    _, south, _, north = aoi.bounds
+    shrink = math.cos(math.radians(min(max(abs(south), abs(north)), 89.0)))
+    grown = aoi.buffer(metres / (METRES_PER_DEGREE * shrink))
+    return grown.intersection(box(-180, -90, 180, 90))
+
+
+def _silent(*_: object, **__: object) -> None:
+    """Take no note of progress."""

@@ -1,0 +1,220 @@
+"""The `areca` command. Everything heavy is imported inside the verbs."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from areca.errors import ArecaError, InputError
+
+EXIT_HOLES = 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Count and measure round things in big imagery: from a STAC catalogue and a "
+        "model to a table of objects with area, centre and radius in true metres.\n\n"
+        "Try the demonstration first: [bold]areca run tree_crown_demo --out "
+        "runs/demo[/bold]"
+    ),
+    epilog=(
+        "Exit codes: 0 done; 1 failed, run the same command to resume; 2 bad input, one "
+        "line says what; 3 done with holes, which are listed."
+    ),
+)
+
+Recipe = Annotated[str, typer.Argument(help="See `areca recipes`; or a TOML file.")]
+Catalog = Annotated[
+    str | None,
+    typer.Option(help="STAC API, catalog.json, folder of GeoTIFFs or a GeoTIFF."),
+]
+AreaOfInterest = Annotated[
+    str | None,
+    typer.Option(
+        "--aoi", help="W,S,E,N in degrees, or a vector file. Selects objects by centre."
+    ),
+]
+Datetime = Annotated[
+    str | None, typer.Option("--datetime", help="2024, or 2024-01-01/2024-06-30.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a value of the recipe, e.g. --set threshold=0.4."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder to write to.")]
+
+
+@app.callback()
+def _root(
+    *,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Hold the options of the command itself; `main` reads them."""
+    del debug
+
+
+@app.command(
+    "run",
+    help=(
+        "Count and measure the objects of a region; run it again to resume.\n\n"
+        "[bold]areca run oil_palm_census --catalog https://…/stac --aoi farm.geojson "
+        "--out runs/farm[/bold]"
+    ),
+)
+def _run(
+    recipe: Recipe,
+    *,
+    out: Out,
+    catalog: Catalog = None,
+    aoi: AreaOfInterest = None,
+    datetime: Datetime = None,
+    cluster: Annotated[
+        str, typer.Option(help="local, threads, cuda, or tcp://host:port.")
+    ] = "local",
+    settings: Settings = None,
+) -> int:
+    """Return 0 or 3 once the objects of a region are counted and measured."""
+    from areca_pipelines.census import run
+    from areca_pipelines.console import BlockBar, print_result
+    from areca_pipelines.recipe import parse_setting
+
+    with BlockBar() as bar:
+        result = run(
+            recipe,
+            out=out,
+            catalog=catalog,
+            aoi=aoi,
+            datetime=datetime,
+            cluster=cluster,
+            settings=dict(map(parse_setting, settings or [])),
+            progress=bar,
+        )
+    print_result(result)
+    return EXIT_HOLES if result.holes else 0
+
+
+@app.command("plan")
+def _plan(
+    recipe: Recipe,
+    *,
+    catalog: Catalog = None,
+    aoi: AreaOfInterest = None,
+    datetime: Datetime = None,
+    settings: Settings = None,
+) -> None:
+    """Say what a run would read and do, without reading a pixel."""
+    from areca_pipelines.census import Ground, plan
+    from areca_pipelines.console import print_plan
+    from areca_pipelines.recipe import parse_setting
+
+    ground = Ground(catalog=catalog, aoi=aoi, datetime=datetime)
+    print_plan(plan(recipe, ground, dict(map(parse_setting, settings or []))))
+
+
+@app.command("models")
+def _models() -> None:
+    """List the models that come with areca."""
+    from areca_pipelines.console import print_models
+
+    print_models()
+
+
+@app.command("recipes")
+def _recipes() -> None:
+    """List the recipes that come with areca."""
+    from areca_pipelines.console import print_recipes
+
+    print_recipes()
+
+
+@app.command("measure")
+def _measure(
+    file: Annotated[
+        Path, typer.Argument(help="GeoParquet, GeoPackage, GeoJSON, … with a CRS.")
+    ],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="GeoParquet to write; FILE.measured.parquet.")
+    ] = None,
+) -> None:
+    """Measure the objects of a vector file in true metres, whatever its CRS."""
+    from areca_pipelines.console import print_measured
+    from areca_pipelines.measuring import measure_file
+
+    target = out or file.with_suffix(".measured.parquet")
+    print_measured(measure_file(file, target), target)
+
+
+@app.command("train")
+def _train(
+    recipe: Recipe,
+    *,
+    data: Annotated[
+        Path, typer.Option(help="Folder that the recipe's paths start at.")
+    ],
+    out: Out,
+) -> None:
+    """Train a model from a training recipe, seeded and repeatable.
+
+    [bold]areca train train_oil_palm --data data/ --out models/oil-palm[/bold]
+    """
+    from areca_pipelines.console import TrainingBar, print_trained
+    from areca_pipelines.train import train
+
+    with TrainingBar() as bar:
+        model = train(recipe, data=data, out=out, progress=bar)
+    print_trained(model)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit; errors are one line, tracebacks only with --debug.
+
+    Args:
+        arguments: What stands behind `areca`; those of this process when left out.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    # --debug is welcome anywhere, not only before the verb.
+    words = ["--debug", *(w for w in words if w != "--debug")] if debug else words
+    try:
+        code = app(words, standalone_mode=False)
+    except KeyboardInterrupt:
+        _say("interrupted; finished blocks are kept: run the same command to resume")
+        code = 1
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, not a trace
+        code = _explain(error)
+        if debug:
+            traceback.print_exc()
+    sys.exit(code or 0)
+
+
+def _explain(error: Exception) -> int:
+    """Return the exit code of an error, once one line about it is printed."""
+    if isinstance(error, typer.Abort):
+        return 1
+    if hasattr(error, "format_message"):  # click's own complaints about the words
+        _say(f"{error.format_message()} See areca --help")
+        return 2
+    if isinstance(error, ArecaError):
+        _say(" ".join(str(error).split()))
+        return 2 if isinstance(error, InputError) else 1
+    _say(
+        f"unexpected {type(error).__name__}: {error}. This is a defect of areca; "
+        "--debug shows where"
+    )
+    return 1
+
+
+def _say(line: str) -> None:
+    print(f"areca: {line}", file=sys.stderr)

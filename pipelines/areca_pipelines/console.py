@@ -1,0 +1,159 @@
+"""What the command shows: progress bars, tables, results."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from areca.models.handle import list_models, load_model
+from areca_pipelines.recipe import list_recipes, recipe_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from areca.runs import BlockDone, RunResult
+    from areca.runs.summary import Summary
+    from areca_pipelines.census import PlanSummary
+
+OUT = Console(highlight=False)
+NOTES = Console(stderr=True, highlight=False)
+
+
+class BlockBar:
+    """A bar of the blocks of a run; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        """Prepare the bar; it is drawn from the first block on."""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("blocks"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=NOTES,
+            disable=not NOTES.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._seen = self._resumed = self._failed = self._found = 0
+
+    def __enter__(self) -> Self:
+        """Return the bar, drawn from now on."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing."""
+        self._bar.stop()
+
+    def __call__(self, done: BlockDone, *, total: int, resumed: bool) -> None:
+        """Count one block."""
+        self._seen += 1
+        self._resumed += resumed
+        self._failed += done.error is not None
+        self._found += done.settled + done.open
+        if self._task is None:
+            self._task = self._bar.add_task("starting", total=total)
+        failed = f", {self._failed} failed" if self._failed else ""
+        resumed_text = f", {self._resumed} resumed" if self._resumed else ""
+        text = f"{self._found:,} candidates{resumed_text}{failed}"
+        self._bar.update(self._task, completed=self._seen, description=text)
+        if not NOTES.is_terminal and (done.error or not resumed):
+            what = done.error or f"{done.settled + done.open} candidates"
+            NOTES.print(f"block {done.name} ({self._seen}/{total}): {what}")
+
+
+def print_result(result: RunResult) -> None:
+    """Say how a run ended and where everything is."""
+    found, folder = result.summary, result.folder
+    OUT.print(f"[bold]{found.count:,} objects[/bold], {result.state}")
+    if found.count:
+        OUT.print(f"mean radius  {found.radius_mean_m:.2f} m")
+        OUT.print(f"total area   {found.area_m2:,.0f} m²")
+    OUT.print(
+        f"{len(result.blocks)} blocks ({result.resumed} resumed) in "
+        f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time in "
+        "forward passes"
+    )
+    for hole in result.holes:
+        OUT.print(f"[red]hole[/red] block {hole.name}: {hole.error}", soft_wrap=True)
+    OUT.print(f"table   {folder.objects}", soft_wrap=True)
+    OUT.print(f"report  {folder.report}", soft_wrap=True)
+    if result.holes:
+        OUT.print(f"holes   {folder.holes}", soft_wrap=True)
+
+
+def print_plan(summary: PlanSummary) -> None:
+    """Say what a run would do."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    items = summary.items
+    shown = ", ".join(items[:3]) + (", …" if len(items) > 3 else "")
+    table.add_row("items", f"{len(items):,}  ({shown})")
+    table.add_row("blocks", f"{summary.blocks:,}")
+    table.add_row("tiles", f"{summary.tiles:,}")
+    table.add_row("pixels", f"{summary.pixels / 1e6:,.1f} million")
+    table.add_row("computed twice", f"{summary.twice_share:.0%} (halos of tiles)")
+    table.add_row("pixel", f"{summary.pixel_m:.3g} m")
+    table.add_row("ground", f"{summary.area_ha:,.1f} ha")
+    table.add_row("to decode", f"{summary.read_bytes / 1e6:,.1f} MB")
+    OUT.print(table)
+
+
+def print_models() -> None:
+    """List the built-in models."""
+    table = Table("model", "finds", "bands", "pixel", "tile", "parameters", "licence")
+    for name in list_models():
+        card = load_model(name).card
+        table.add_row(
+            name,
+            ", ".join(card.labels),
+            ", ".join(card.bands),
+            f"{card.resolution_m:g} m",
+            f"{card.tile_px} px",
+            f"{card.parameters / 1e6:.2f} M",
+            card.license,
+        )
+    OUT.print(table)
+
+
+def print_recipes() -> None:
+    """List the built-in recipes."""
+    table = Table("recipe", "kind", "what it does")
+    for name in list_recipes():
+        kind, about = recipe_heading(name)
+        table.add_row(name, kind, about)
+    OUT.print(table)
+
+
+def recipe_heading(name: str) -> tuple[str, str]:
+    """Return the kind of a recipe and the sentence about it."""
+    data = tomllib.loads(recipe_path(name).read_text(encoding="utf-8"))
+    return data.get("kind", ""), data.get("about", "")
+
+
+def print_measured(measured: Summary, target: Path) -> None:
+    """Say what was measured and where it is."""
+    OUT.print(f"[bold]{measured.count:,} objects[/bold]")
+    if measured.count:
+        OUT.print(f"mean radius  {measured.radius_mean_m:.2f} m")
+        OUT.print(f"total area   {measured.area_m2:,.1f} m²")
+    OUT.print(f"table   {target}", soft_wrap=True)

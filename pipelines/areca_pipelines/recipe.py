@@ -1,0 +1,183 @@
+"""Recipes: a run or a training as constants in TOML, checked before use."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from areca.errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECIPES = Path(__file__).parent / "recipes"
+"""Folder of the recipes that come with areca."""
+PACKAGE = Path(__file__).parent
+
+
+class CensusOptions(BaseModel):
+    """How to run the model; the fields of `areca.PredictOptions`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Lowest score of a detection; the model card's when left out."""
+    nms_overlap: float | None = Field(None, ge=0, le=1)
+    """Overlap above which the weaker of two boxes falls; the card's when left out."""
+    batch_size: int = Field(1, ge=1)
+    """Tiles in one forward pass."""
+    block_tiles: int = Field(4, ge=1)
+    """Tiles along each side of a block."""
+    torch_threads: int = Field(1, ge=1)
+    """Threads of one forward pass on the CPU."""
+
+
+class CensusRecipe(BaseModel):
+    """Find, count and measure the objects of a region."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["census"]
+    title: str
+    """Heading of the report."""
+    about: str
+    """One sentence for `areca recipes`."""
+    model: str
+    """Built-in name or folder of the model."""
+    collections: tuple[str, ...] = ()
+    """STAC collections to search; not used when the catalogue is a folder or a file."""
+    catalog: str | None = None
+    """Catalogue when the command names none; `package:` stands for this package."""
+    workers: int | None = Field(None, ge=1)
+    """Worker processes of a local cluster; a number of processors when left out."""
+    options: CensusOptions = CensusOptions()
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come with areca, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def recipe_path(name_or_path: str) -> Path:
+    """Return the file of a recipe.
+
+    Args:
+        name_or_path: A built-in name, or the path of a TOML file.
+
+    Returns:
+        The path.
+
+    Raises:
+        RecipeError: There is no such recipe; the nearest name is given.
+    """
+    built_in = RECIPES / f"{name_or_path}.toml"
+    if name_or_path in list_recipes():
+        return built_in
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(name_or_path, list_recipes(), n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else "give a name or a TOML file."
+    raise RecipeError(
+        f"there is no recipe {name_or_path!r}; {hint} "
+        f"Recipes: {', '.join(list_recipes())}"
+    )
+
+
+def read_recipe(
+    name_or_path: str, form: type[AnyRecipe], settings: Mapping[str, Any] | None = None
+) -> AnyRecipe:
+    """Read a recipe and check every key and value of it.
+
+    Args:
+        name_or_path: A built-in name, or the path of a TOML file.
+        form: What the recipe must be.
+        settings: Values that replace those of the file, by key (`workers`), or by
+            dotted key (`options.threshold`).
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: The file is no TOML, or a key or value cannot be; the message
+            names the file, the key and the nearest key that there is.
+    """
+    path = recipe_path(name_or_path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path.name} is no TOML file: {error}") from error
+    for key, value in (settings or {}).items():
+        _put(data, key, value, form)
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        raise RecipeError(f"{path.name}: {_explain(error, form)}") from error
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split `key=value` of the command line; the value is read as TOML, else as text.
+
+    Args:
+        text: For example `options.threshold=0.4`.
+
+    Returns:
+        Key and value.
+
+    Raises:
+        RecipeError: There is no `=`.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise RecipeError(f"--set {text!r} is not key=value; for example threshold=0.4")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _put(data: dict[str, Any], key: str, value: object, form: type[BaseModel]) -> None:
+    """Set a dotted key; a bare name of an option means `options.<name>`.
+
+    Raises:
+        RecipeError: A part of the key is a value and has no keys.
+    """
+    parts = key.split(".")
+    if key in CensusOptions.model_fields and "options" in form.model_fields:
+        parts = ["options", key]
+    table = data
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"--set {key}: {part} is a value, not a table of keys")
+    table[parts[-1]] = value
+
+
+def _explain(error: ValidationError, form: type[BaseModel]) -> str:
+    """Return the first fault as one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{where} is {first['input']!r}: {first['msg'].lower()}"
+    known = _keys(form)
+    leaf = str(first["loc"][-1])
+    near = difflib.get_close_matches(where, known, n=1, cutoff=0) or known[:1]
+    by_leaf = difflib.get_close_matches(leaf, known, n=1, cutoff=0.6)
+    return f"unknown key {where!r}; the nearest is {(by_leaf or near)[0]!r}"
+
+
+def _keys(form: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in form.model_fields.items():
+        inner = field.annotation
+        keys.append(f"{prefix}{name}")
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _keys(inner, f"{prefix}{name}.")
+    return keys

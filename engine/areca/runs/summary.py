@@ -20,6 +20,8 @@ MILLIMETRES = 1000
 """Radii are counted by the millimetre, so the median needs no list of all objects."""
 MOST_BARS = 25
 SCORE_BARS = 20
+OUTLIER_REACH = 4.0
+"""Radii further than this many quartile ranges outside the quartiles share a bar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,11 @@ def _radius_histogram(
     values: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Histogram:
     """Return radii in round bars; a few far outliers do not squeeze the others."""
-    low, high = (_quantile(values, counts, share) for share in (0.001, 0.999))
+    least, low, high, most = (
+        _quantile(values, counts, share) for share in (0.0, 0.25, 0.75, 1.0)
+    )
+    reach = OUTLIER_REACH * (high - low) or most - least
+    low, high = max(least, low - reach), min(most, high + reach)
     step = round_step(max(high - low, 0.01), MOST_BARS - 1)
     first = math.floor(low / step + 1e-9)
     bars = max(1, math.ceil(high / step - 1e-9) - first)

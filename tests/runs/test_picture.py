@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from areca.runs.legend import round_length
 from areca.runs.picture import (
     HOLE_RED,
     NO_DATA_GREY,
     draw_objects,
     overview,
-    round_length,
     stretch_for_display,
 )
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw
 from scipy.ndimage import uniform_filter
+
+from areca.runs.legend import (
+    DENSITY_RAMP,
+    SCORE_RAMP,
+    colours_of,
+    draw_furniture,
+    round_range,
+    round_up,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-Ramp: TypeAlias = tuple[tuple[int, int, int], ...]
-"""Colours (red, green, blue) at even steps from low to high."""
-
 NO_DATA_GREY = 222
 LINE = (255, 214, 10)
 """Circles without a score: a yellow that neither vegetation nor soil has."""
-SCORE_RAMP: Ramp = ((255, 120, 40), (255, 225, 90), (80, 235, 255))
-"""Low to high score; told apart by people who do not see red and green."""
-DENSITY_RAMP: Ramp = ((110, 90, 235), (204, 71, 160), (248, 130, 85), (252, 240, 90))
-"""Low to high density; no green, so that it stands out on vegetation."""
 HOLE_RED = (214, 40, 40)
 WORKING_PIXELS = 40_000_000
 """Most pixels of the enlarged mask that smooth circles are drawn on."""
@@ -94,8 +96,8 @@ def draw_objects(
     legend = None
     if scores is not None and len(chosen):
         seen = np.asarray(scores, float)[chosen]
-        legend = _round_range(seen)
-        colours = _colours(seen, legend, SCORE_RAMP)
+        legend = round_range(seen)
+        colours = colours_of(seen, legend, SCORE_RAMP)
     # A dark rim below the bright line keeps it visible on bright ground.
     shade = _rings(picture.size, circles, 4.0).point(lambda v: round(v * 0.55))
     picture.paste((0, 0, 0), mask=shade)
@@ -107,7 +109,7 @@ def draw_objects(
             (x - reach, y - reach, x + reach, y + reach), outline=colour, width=7
         )
     picture.paste(ink, mask=_rings(picture.size, circles, 1.8))
-    _draw_furniture(picture, metres_per_pixel, legend, SCORE_RAMP, "score")
+    draw_furniture(picture, metres_per_pixel, legend, SCORE_RAMP, "score")
     return picture
 
 
@@ -144,32 +146,15 @@ def overview(
         if scores is None:
             ramp = DENSITY_RAMP
             values = _density(row, column, (height, width), metres_per_pixel)
-            legend, name = (0.0, _round_up(float(values.max()))), "objects per hectare"
+            legend, name = (0.0, round_up(float(values.max()))), "objects per hectare"
         else:
             values = np.asarray(scores, float)[inside]
-            legend, name = _round_range(values), "score"
-        _paint_dots(toned, row, column, np.array(_colours(values, legend, ramp)))
+            legend, name = round_range(values), "score"
+        _paint_dots(toned, row, column, np.array(colours_of(values, legend, ramp)))
     picture = Image.fromarray(toned)
     _hatch(picture, holes_px)
-    _draw_furniture(picture, metres_per_pixel, legend, ramp, name)
+    draw_furniture(picture, metres_per_pixel, legend, ramp, name)
     return picture
-
-
-def round_length(longest: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20, 50, ... that is not above `longest`.
-
-    Args:
-        longest: A length above 0, any unit.
-
-    Returns:
-        The round length in the same unit.
-
-    Example:
-        >>> round_length(73.0), round_length(0.3), round_length(2000.0)
-        (50.0, 0.2, 2000.0)
-    """
-    power = 10.0 ** math.floor(math.log10(longest) + 1e-12)
-    return max(m * power for m in (1.0, 2.0, 5.0) if m * power <= longest * (1 + 1e-9))
 
 
 def _rings(
@@ -247,87 +232,3 @@ def _hatch(picture: Image.Image, rings: Sequence[NDArray[np.floating]]) -> None:
     pen = ImageDraw.Draw(picture)
     for outline in outlines:
         pen.line([*outline, outline[0]], fill=HOLE_RED, width=2)
-
-
-def _colours(
-    values: NDArray[np.float64],
-    between: tuple[float, float],
-    ramp: Ramp,
-) -> list[tuple[int, int, int]]:
-    """Return the colour of each value; NaN has that of the lowest."""
-    low, high = between
-    share = np.nan_to_num((values - low) / ((high - low) or 1.0)).clip(0, 1)
-    stops = np.linspace(0, 1, len(ramp))
-    channels = [np.interp(share, stops, [c[i] for c in ramp]) for i in range(3)]
-    red, green, blue = (np.rint(c).astype(int).tolist() for c in channels)
-    return list(zip(red, green, blue, strict=True))
-
-
-def _round_range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return a range of round twentieths around the values."""
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return 0.0, 1.0
-    low, high = math.floor(known.min() * 20) / 20, math.ceil(known.max() * 20) / 20
-    return (low, high) if high > low else (low, low + 0.05)
-
-
-def _round_up(value: float) -> float:
-    """Return the next number of two digits."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(math.ceil(value / power - 1e-9) * power)
-
-
-def _draw_furniture(
-    picture: Image.Image,
-    metres_per_pixel: float,
-    legend: tuple[float, float] | None,
-    ramp: Ramp,
-    name: str,
-) -> None:
-    """Draw the scale bar at the left and the colour legend at the right."""
-    width, height = picture.size
-    text = int(np.clip(min(width, height) / 45, 11, 26))
-    font = ImageFont.load_default(size=text)
-    length = round_length(width * metres_per_pixel / 4)
-    label = f"{length:g} m" if length < 1000 else f"{length / 1000:g} km"
-    pad, bar = text, max(3, text // 4)
-    base = height - pad
-    _panel(picture, (pad, length / metres_per_pixel), text, label, font)
-    pen = ImageDraw.Draw(picture)
-    pen.rectangle(
-        (pad, base - bar, pad + length / metres_per_pixel, base), fill="white"
-    )
-    if legend is None:
-        return
-    title = f"{name}  {legend[0]:g} to {legend[1]:g}"
-    span = max(font.getlength(title), text * 8)
-    left = width - pad - span
-    _panel(picture, (left, span), text, title, font)
-    pen = ImageDraw.Draw(picture)
-    for step, colour in enumerate(
-        _colours(np.linspace(0, 1, int(span)), (0.0, 1.0), ramp)
-    ):
-        pen.rectangle((left + step, base - bar, left + step + 1, base), fill=colour)
-
-
-def _panel(
-    picture: Image.Image,
-    place: tuple[float, float],
-    text: int,
-    label: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
-    """Darken a strip (left edge and length, px) and write a label into it."""
-    left, length = place
-    bottom = picture.height - text // 2
-    right = left + max(length, font.getlength(label)) + text / 2
-    mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).rounded_rectangle(
-        (left - text / 2, bottom - text * 2.4, right, bottom), text / 3, fill=150
-    )
-    picture.paste((12, 14, 16), mask=mask)
-    top = bottom - text * 2.2
-    ImageDraw.Draw(picture).text((left, top), label, fill="white", font=font)

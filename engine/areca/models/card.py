@@ -131,8 +131,8 @@ class ModelCard:
             raise ModelError(
                 f"model {self.name!r}: tile {self.tile_px} px with halo "
                 f"{self.halo_px} px leaves a core of {self.core_px} px; core and halo "
-                f"must be positive multiples of the stride {stride}, so that tiles keep "
-                "the same phase"
+                f"must be positive multiples of the stride {stride}, so that tiles "
+                "keep the same phase"
             )
 
     @property

@@ -1,0 +1,1 @@
+"""Training: a seeded loop, cross-fitted completion of labels, and its loss."""

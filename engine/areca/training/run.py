@@ -1,0 +1,280 @@
+"""A whole training run: complete, fit, choose the threshold, score, save."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from areca.errors import LabelError
+from areca.evaluation import (
+    DISTURBANCES,
+    detect,
+    disturb,
+    match_centres,
+    score_detections,
+    score_overlap,
+)
+from areca.models.adapter import HeatmapDetector
+from areca.models.weights import build_network, save_model
+from areca.training.complete import CompleteOptions, complete_scene
+from areca.training.loop import FitOptions, Progress, fit_network, measure_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from areca.chips.scene import LabelledScene
+    from areca.evaluation import DetectionScores
+    from areca.models.adapter import Detections, LoadedModel
+    from areca.models.card import ModelCard
+    from areca.models.handle import Model
+    from areca.models.network import CentreRadiusNet
+    from areca.training.images import Check, TrainImage
+
+LOWEST_SCORE = 0.05
+"""Detections below this are not looked at when the threshold is chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan:
+    """What a run does with its images."""
+
+    fit: FitOptions
+    """How the final network is fitted."""
+    guard_m: float
+    """Width of the ring without loss around held-back ground, m."""
+    match_m: float
+    """Largest distance of a match, m."""
+    threshold_recall: float
+    """Share of the sure labels on validation ground that the threshold must keep."""
+    complete: CompleteOptions | None = None
+    """How labels are completed first; not at all if not given."""
+    complete_steps: int = 0
+    """Steps of each of the two networks that complete labels."""
+
+
+def train_model(
+    images: Sequence[TrainImage],
+    draft: ModelCard,
+    plan: TrainPlan,
+    out: Path,
+    *,
+    checks: Sequence[Check] = (),
+    progress: Progress | None = None,
+) -> Model:
+    """Train a model and write it to a folder.
+
+    Everything is seeded: the same images, plan, versions and machine with the same
+    number of threads give the same bits.
+
+    Args:
+        images: Images to train on; at least one has a split with validation ground.
+        draft: The card to be; its statistics, threshold and scores are replaced.
+        plan: What to do.
+        out: Folder to write to.
+        checks: Scored last, after every choice.
+        progress: Told about every step.
+
+    Returns:
+        The handle of the written model.
+    """
+    scenes = [image.scene(plan.guard_m) for image in images]
+    statistics = measure_bands(scenes)
+    draft = replace(draft, mean=statistics.mean, std=statistics.std)
+    scenes, completed = _complete(images, scenes, draft, plan, progress)
+    shares = [
+        float(scene.trained.sum()) if image.share is None else image.share
+        for image, scene in zip(images, scenes, strict=True)
+    ]
+    network = fit_network(
+        new_network(draft, plan.fit.seed),
+        scenes,
+        statistics,
+        plan.fit,
+        shares=_normalised(images, shares),
+        progress=progress,
+    )
+    # The folded copy looks; the unfolded network is what is saved.
+    loaded = as_loaded(network.state_dict(), draft)
+    card = replace(draft, score_threshold=choose_threshold(images, loaded, plan))
+    loaded = as_loaded(network.state_dict(), card)
+    scores = score_images(images, loaded, plan.match_m)
+    scores |= {check.name: score_check(check, loaded) for check in checks}
+    card = replace(
+        card, scores=scores, training=dict(card.training) | completed | _versions(plan)
+    )
+    return save_model(network, card, out)
+
+
+def new_network(card: ModelCard, seed: int) -> CentreRadiusNet:
+    """Return the card's network with weights drawn from a seed."""
+    torch.manual_seed(seed)
+    return build_network(card)
+
+
+def as_loaded(state: Mapping[str, Any], card: ModelCard) -> LoadedModel:
+    """Return a folded copy of trained weights, ready to detect."""
+    network = build_network(card)
+    network.load_state_dict(state)
+    return HeatmapDetector(network, card)
+
+
+def choose_threshold(
+    images: Sequence[TrainImage], loaded: LoadedModel, plan: TrainPlan
+) -> float:
+    """Return the largest threshold that keeps enough of the sure validation labels.
+
+    Precision against the labels is no guide where labels miss objects, recall of the
+    labels that all annotations agree on is; so the threshold is as high as that recall
+    allows, which keeps false detections lowest.
+
+    Raises:
+        LabelError: there is no sure label on validation ground.
+    """
+    kept: list[np.ndarray[Any, Any]] = []
+    for image in images:
+        ground = image.ground("validation")
+        if not ground.any():
+            continue
+        found = detect(image.as_float(), loaded, score_threshold=LOWEST_SCORE)
+        score = np.zeros(len(image.circles))
+        pairs = match_centres(
+            _metres(found, image), image.circles.xy * image.resolution_m, plan.match_m
+        )
+        score[pairs.true] = found.score[pairs.found]
+        kept.append(score[image.circles.on(ground) & image.sure])
+    values = np.concatenate(kept) if kept else np.empty(0)
+    if values.size == 0:
+        raise LabelError(
+            "no sure label lies on validation ground, so no threshold can be chosen; "
+            "raise the validation share of the split"
+        )
+    lowest = float(np.quantile(values, 1 - plan.threshold_recall, method="lower"))
+    return max(math.floor(lowest * 100) / 100, LOWEST_SCORE)
+
+
+def score_images(
+    images: Sequence[TrainImage], loaded: LoadedModel, match_m: float
+) -> dict[str, Any]:
+    """Return the scores on validation and test ground, and test under disturbance."""
+    scores: dict[str, Any] = {}
+    for image in images:
+        if image.split is None:
+            continue
+        pixels = image.as_float()
+        found = detect(pixels, loaded)
+        parts: dict[str, Any] = {
+            part: score_part(image, found, part, match_m).rounded()
+            for part in ("validation", "test")
+            if image.ground(part).any()
+        }
+        if "test" in parts:
+            parts["test disturbed"] = {
+                name: score_part(
+                    image, detect(disturb(pixels, name), loaded), "test", match_m
+                ).rounded()
+                for name in DISTURBANCES
+            }
+        scores[image.name] = parts
+    return scores
+
+
+def score_part(
+    image: TrainImage, found: Detections, part: str, match_m: float
+) -> DetectionScores:
+    """Return the scores of detections on one part of an image's ground."""
+    return score_detections(
+        found,
+        image.circles,
+        ground=image.ground(part),
+        resolution_m=image.resolution_m,
+        max_distance_m=match_m,
+        counted=image.sure,
+    )
+
+
+def score_check(check: Check, loaded: LoadedModel) -> dict[str, Any]:
+    """Return the scores of a check, by centres and, with boxes, by overlap."""
+    image = check.image
+    found = detect(image.as_float(), loaded)
+    by_centre = score_detections(
+        found,
+        image.circles,
+        ground=image.usable,
+        resolution_m=image.resolution_m,
+        max_distance_m=check.match_m,
+    )
+    scores: dict[str, Any] = {"match_m": check.match_m, **by_centre.rounded()}
+    if check.boxes is not None:
+        scores[f"boxes at IoU {check.min_iou}"] = score_overlap(
+            found, check.boxes, min_iou=check.min_iou
+        )
+    return scores
+
+
+def _complete(
+    images: Sequence[TrainImage],
+    scenes: list[LabelledScene],
+    draft: ModelCard,
+    plan: TrainPlan,
+    progress: Progress | None,
+) -> tuple[list[LabelledScene], dict[str, Any]]:
+    if plan.complete is None:
+        return scenes, {}
+    done, counts = list(scenes), {}
+    for index, image in enumerate(images):
+        if image.split is None:
+            continue
+
+        def fit(scene: LabelledScene, fold: int) -> LoadedModel:
+            seed = plan.fit.seed + 1 + fold
+            options = replace(plan.fit, steps=plan.complete_steps, seed=seed)
+            statistics = measure_bands(scenes)
+            network = fit_network(
+                new_network(draft, seed),
+                [scene],
+                statistics,
+                options,
+                progress=progress,
+            )
+            return as_loaded(network.state_dict(), draft)
+
+        shape = scenes[index].shape
+        first, second = (image.split.mask(shape, "train", fold=k) for k in (0, 1))
+        result = complete_scene(scenes[index], (first, second), fit, plan.complete)
+        done[index] = result.scene
+        counts[image.name] = {"added": result.added, "doubtful": result.doubtful}
+    return done, {"completed": counts}
+
+
+def _normalised(images: Sequence[TrainImage], shares: Sequence[float]) -> list[float]:
+    """Return given shares as they are, and the rest split by trained ground."""
+    given = sum(image.share for image in images if image.share is not None)
+    ground = sum(
+        share
+        for image, share in zip(images, shares, strict=True)
+        if image.share is None
+    )
+    return [
+        image.share if image.share is not None else (1 - given) * share / ground
+        for image, share in zip(images, shares, strict=True)
+    ]
+
+
+def _metres(found: Detections, image: TrainImage) -> np.ndarray[Any, Any]:
+    return np.column_stack([found.x, found.y]).astype(float) * image.resolution_m
+
+
+def _versions(plan: TrainPlan) -> dict[str, Any]:
+    names = ("areca", "torch", "numpy", "scipy", "pillow")
+    return {
+        "seed": plan.fit.seed,
+        "threads": plan.fit.threads,
+        "bfloat16": plan.fit.bfloat16,
+        "versions": {name: version(name) for name in names},
+    }

@@ -1,0 +1,90 @@
+"""Small drawn worlds and models that many tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from affine import Affine
+
+from areca.models.card import ModelCard
+from areca.models.handle import Model
+from areca.models.weights import build_network, save_model
+
+PIXEL = 0.2
+"""m."""
+
+
+def draw_ground(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    """Return (3, height, width) uint8: smooth ground with discs all over it."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(60, 160, (3, height // 8 + 2, width // 8 + 2))
+    ground = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    rows, cols = np.mgrid[:height, :width]
+    for _ in range(height * width // 900):
+        row, col = rng.uniform(0, height), rng.uniform(0, width)
+        radius = rng.uniform(4, 10)
+        disc = (rows - row) ** 2 + (cols - col) ** 2 < radius**2
+        ground[:, disc] = rng.uniform(0, 255, (3, 1))
+    return ground.astype(np.uint8)
+
+
+def write_scene(
+    path: Path,
+    pixels: np.ndarray,
+    *,
+    origin: tuple[float, float] = (700_000.0, 240_000.0),
+    crs: str = "EPSG:32648",
+    nodata: float | None = None,
+) -> Path:
+    """Write a tiled GeoTIFF of `PIXEL` metres with its upper left corner at origin."""
+    band, height, width = pixels.shape
+    profile = {
+        "driver": "GTiff", "count": band, "height": height, "width": width,
+        "dtype": pixels.dtype, "crs": crs, "nodata": nodata, "tiled": True,
+        "blockxsize": 128, "blockysize": 128, "photometric": "rgb",
+        "transform": Affine(PIXEL, 0, origin[0], 0, -PIXEL, origin[1]),
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(pixels)
+    return path
+
+
+def noisy_model(
+    folder: Path, *, bands: tuple[str, ...] = ("red", "green", "blue")
+) -> Model:
+    """Write a model with random weights that sees very many overlapping things.
+
+    A trained model would leave most borders between tiles empty. This one puts
+    candidates on every border and corner, in long chains of rivals: the hard case.
+    """
+    torch.manual_seed(3)
+    card = ModelCard(
+        name="noisy",
+        version="1",
+        architecture_options={
+            "width": 16,
+            "deep_width": 16,
+            "deep_blocks": 1,
+            "radius_px": 7.0,
+        },
+        bands=bands,
+        resolution_m=PIXEL,
+        tile_px=128,
+        context_px=14,
+        margin_px=4,
+        max_object_px=28,
+        mean=(110.0,) * len(bands),
+        std=(60.0,) * len(bands),
+        labels=("thing",),
+        score_threshold=0.5,
+        nms_iou=0.2,
+    )
+    network = build_network(card)
+    with torch.no_grad():
+        network.head.weight[0].mul_(3000)
+        network.head.weight[-1].mul_(300)
+        network.head.bias[0] = 0.0
+    return save_model(network.eval(), card, folder)

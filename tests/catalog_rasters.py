@@ -1,6 +1,6 @@
 """Drawn rasters and their items; a plain module, so that tests can import it."""
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pystac
@@ -18,13 +18,13 @@ def draw(bands, height, width, *, dtype="uint8", seed=0):
 
 
 def make_item(
-    path, *, href=None, item_id=None, when="2024-05-01", bands=None, **fields
+    path, *, href=None, item_id=None, when="2024-05-01", names=None, **fields
 ):
     """A STAC item of a raster file, with projection, bands and number types."""
     with rasterio.open(path) as file:
         bounds = array_bounds(file.height, file.width, file.transform)
         degrees = transform_bounds(file.crs, "EPSG:4326", *bounds)
-        names = bands or ["red", "green", "blue", "nir"][: file.count]
+        names = names or ["red", "green", "blue", "nir"][: file.count]
         properties = {
             "proj:code": file.crs.to_string(),
             "proj:shape": list(file.shape),
@@ -39,7 +39,7 @@ def make_item(
         id=item_id or path.stem,
         geometry=mapping(box(*degrees)),
         bbox=list(degrees),
-        datetime=datetime.datetime.fromisoformat(when).replace(tzinfo=datetime.UTC),
+        datetime=dt.datetime.fromisoformat(when).replace(tzinfo=dt.UTC),
         properties=properties,
         collection="drawn",
     )

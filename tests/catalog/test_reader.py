@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import threading
 
@@ -9,7 +10,13 @@ from catalog_rasters import draw, make_item
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from areca.catalog import grid_of, normalise_items, read_scenes, read_scenes_native
+from areca.catalog import (
+    grid_of,
+    normalise_items,
+    read_scenes,
+    read_scenes_native,
+    search,
+)
 from areca.catalog.pixels import estimate_bytes
 from areca.errors import GridError, ReadError
 
@@ -125,7 +132,7 @@ def mosaic(write_tiff, *, nodata=0):
     return items, expected
 
 
-def test_the_newest_scene_with_a_valid_pixel_wins_and_pixels_are_never_mixed(
+def test_the_newest_valid_pixel_wins_and_scenes_are_never_mixed(
     write_tiff,
 ):
     items, expected = mosaic(write_tiff)
@@ -161,7 +168,7 @@ def test_equal_dates_go_by_id(write_tiff):
     np.testing.assert_array_equal(found, draw(3, 8, 8, seed=1))
 
 
-def test_a_mask_inside_the_file_is_honoured(tmp_path, write_tiff):
+def test_a_mask_inside_the_file_is_honoured(write_tiff):
     pixels = draw(3, 50, 50)
     mask = np.full((50, 50), 255, np.uint8)
     mask[10:20, :30] = 0
@@ -171,6 +178,21 @@ def test_a_mask_inside_the_file_is_honoured(tmp_path, write_tiff):
     scenes = scenes_of(make_item(path))
     found = read_scenes(scenes, RGB, grid_of(scenes))
     np.testing.assert_array_equal(found, np.where(mask, pixels, np.float32(np.nan)))
+
+
+def test_an_alpha_band_is_a_mask_unless_the_item_describes_it_as_data(write_tiff):
+    pixels = draw(4, 30, 30)
+    pixels[3, :10] = 0
+    path = write_tiff("a.tif", pixels, photometric="RGB", alpha="YES")
+    as_data = scenes_of(make_item(path))
+    grid = grid_of(as_data)
+    found = read_scenes(as_data, [*RGB, "nir"], grid)
+    np.testing.assert_array_equal(found, pixels)
+    for names in ([*RGB, "alpha"], list(RGB)):
+        as_mask = scenes_of(make_item(path, names=names))
+        found = read_scenes(as_mask, RGB, grid)
+        assert np.isnan(found[:, :10]).all()
+        np.testing.assert_array_equal(found[:, 10:], pixels[:3, 10:])
 
 
 def test_nodata_that_only_the_file_knows_is_nan(write_tiff):
@@ -241,15 +263,13 @@ def test_a_window_of_another_grid_is_refused_before_any_read(write_tiff):
     ],
 )
 def test_a_file_that_is_not_what_its_item_says_is_refused(write_tiff, change, message):
-    import dataclasses
-
     scenes = scenes_of(make_item(write_tiff("a.tif", draw(3, 20, 20))))
     scenes = [dataclasses.replace(scenes[0], **change)]
     with pytest.raises(ReadError, match=message):
         read_scenes(scenes, RGB, grid_of(scenes))
 
 
-def test_a_renamed_vrt_is_never_opened(tmp_path, write_tiff):
+def test_a_renamed_vrt_is_never_opened(write_tiff):
     path = write_tiff("a.tif", draw(3, 20, 20))
     scenes = scenes_of(make_item(path))
     secret = write_tiff("secret.tif", draw(3, 20, 20, seed=7))
@@ -356,8 +376,6 @@ def test_the_estimate_counts_decoded_and_stored_bytes(write_tiff):
 
 
 def test_kluang_reads_as_rasterio_does(shared_data):
-    from areca.catalog import search
-
     items = search(shared_data / "stac_catalog", collections=["kluang-oil-palm"])
     scenes = scenes_of(*items, href=shared_data)
     grid = grid_of(scenes)

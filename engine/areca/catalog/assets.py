@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class AssetBand:
     dtype: str | None
     nodata: float | None
     nodata_known: bool
+    described: int
+    """Number of leading bands of the asset that its metadata describes as data."""
     scale: float
     offset: float
 
@@ -53,14 +55,20 @@ def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
 
 
 def _is_data(key: str, asset: pystac.Asset) -> bool:
-    roles = {role.lower() for role in asset.roles or []}
+    roles = _roles(asset)
     marks = roles or {key.lower()}
     if marks & _NOT_DATA and "data" not in roles:
         return False
-    media = (asset.media_type or "").lower()
+    media = (_text(asset.media_type) or "").lower()
     if media:
         return media.startswith(_RASTER_TYPES)
     return asset.href.split("?")[0].lower().endswith(_RASTER_ENDS)
+
+
+def _roles(asset: pystac.Asset) -> set[str]:
+    roles: object = asset.roles
+    listed = roles if isinstance(roles, list) else []
+    return {role.lower() for role in listed if isinstance(role, str)}
 
 
 def asset_bands(
@@ -78,13 +86,15 @@ def asset_bands(
     told = max(map(len, lists))
     count = max(1, told) if header is None else len(header.dtypes)
     common = {k: v for k, v in extra.items() if k in _COMMON_KEYS}
-    display = bool({key.lower(), *(asset.roles or [])} & _DISPLAY)
+    display = bool({key.lower(), *_roles(asset)} & _DISPLAY)
+    described = _described(lists)
     bands = []
     for index in range(1, count + 1):
         entry = dict(common)
         for given in lists:
             entry |= given[index - 1] if index <= len(given) else {}
-        bands.append(_band(key, index, entry, header, count == 1, display))
+        band = _band(key, index, entry, header, described)
+        bands.append(replace(band, alone=count == 1, display=display))
     return bands
 
 
@@ -99,13 +109,24 @@ def _entries(value: object) -> list[dict[str, Any]]:
     return [entry if isinstance(entry, dict) else {} for entry in value]
 
 
+def _described(lists: Sequence[Sequence[Mapping[str, Any]]]) -> int:
+    """Return the number of the last band that has a name, alpha bands aside."""
+    last = 0
+    for entries in lists:
+        for index, entry in enumerate(entries, start=1):
+            names = {_text(entry.get(key)) for key in ("name", "common_name")}
+            names.add(_text(entry.get("eo:common_name")))
+            is_named = bool(names - {None}) and "alpha" not in names
+            last = max(last, index if is_named else 0)
+    return last
+
+
 def _band(
     key: str,
     index: int,
     entry: Mapping[str, Any],
     header: Header | None,
-    alone: bool,  # noqa: FBT001
-    display: bool,  # noqa: FBT001
+    described: int,
 ) -> AssetBand:
     own = _text(entry.get("name")) or (header.names[index - 1] if header else None)
     nodata = number(entry.get("nodata"))
@@ -114,17 +135,18 @@ def _band(
     if header is not None:
         dtype = header.dtypes[index - 1]
         nodata = header.nodata[index - 1] if nodata is None else nodata
-        known = not header.has_mask
+        known = not header.is_masked(described)
     return AssetBand(
         asset=key,
         index=index,
         own=own,
         common=_text(entry.get("eo:common_name") or entry.get("common_name")),
-        alone=alone,
-        display=display,
+        alone=False,
+        display=False,
         dtype=dtype,
         nodata=nodata,
         nodata_known=known,
+        described=described,
         scale=_or(number(entry.get("raster:scale", entry.get("scale"))), 1.0),
         offset=_or(number(entry.get("raster:offset", entry.get("offset"))), 0.0),
     )

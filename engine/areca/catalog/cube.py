@@ -15,8 +15,7 @@ from affine import Affine
 from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from shapely import segmentize, wkt
-from shapely.ops import transform as map_points
+from shapely import segmentize, transform, wkt
 
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.grids import grid_of, same_crs, scene_box
@@ -24,7 +23,7 @@ from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import origin_of
 from areca.catalog.pixels import Encoding, encoding_of
 from areca.catalog.reader import read_scenes_native
-from areca.catalog.scenes import choose_bands
+from areca.catalog.scenes import check_names, choose_bands
 from areca.errors import AoiError, CatalogError, GridError, InputError
 from areca.tiles import pixel_offset
 
@@ -57,10 +56,11 @@ def open_cube(
     """Open items as one lazy mosaic on their own grid; no pixel is read.
 
     Each pixel comes from the newest item (then the first by id) in which any of the
-    bands is valid there. The number type is that of the files where this loses
-    nothing, else float32; scale and offset of the items are applied. Nothing is
-    resampled, so `crs`, `resolution` and `geobox` may only state the items' own grid,
-    and `mask` is not supported yet.
+    bands is valid there. The number type is that of the files where this is known to
+    lose nothing (one type, nodata told by the items or by local headers), else
+    float32. Scale and offset of the items are applied. Nothing is resampled, so `crs`,
+    `resolution` and `geobox` may only state the items' own grid, and `mask` is not
+    supported yet.
 
     Args:
         items: STAC items on one grid, for example from `areca.search`.
@@ -88,6 +88,7 @@ def open_cube(
     if not listed:
         raise CatalogError("no items to open; widen the search")
     _check_asked(mask=mask, both=aoi is not None and geobox is not None)
+    check_names(bands)
     origin = origin_of(listed)
     scenes = normalise_items(listed, catalog_href=origin, bands=bands)
     chosen = choose_bands(scenes, bands)
@@ -263,9 +264,11 @@ def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, in
     west, south, east, north = area.bounds
     step = max(east - west, north - south) / 32
     there = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
-    left, bottom, right, top = map_points(
-        there.transform, segmentize(area, step)
-    ).bounds
+    placed = transform(
+        segmentize(area, step),
+        lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
+    )
+    left, bottom, right, top = placed.bounds
     height, width = grid.shape
     outer = (0, 0, height, width)
     if all(map(math.isfinite, (left, bottom, right, top))):

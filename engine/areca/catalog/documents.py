@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,4 +209,5 @@ def resolve(href: str, base: str) -> str:
         return href
     if is_remote(base):
         return urljoin(base, href)
-    return str(Path(local_path(base)).parent / local_path(href))
+    # Without the dots, so that a loop of links comes back to the same text.
+    return os.path.normpath(Path(local_path(base)).parent / local_path(href))

@@ -135,7 +135,7 @@ _handles = _Handles()
 
 
 def _key(href: str) -> tuple[Any, ...]:
-    """Name a file as it is now, so that a replaced local file is opened again."""
+    """Return a file as it is now, so that a replaced local file is opened again."""
     if is_remote(href):
         return (href,)
     try:
@@ -146,6 +146,6 @@ def _key(href: str) -> tuple[Any, ...]:
 
 
 def _redact_record(record: logging.LogRecord) -> bool:
-    """Take secrets out of a log record; a logging filter that passes all of them."""
+    """Return True, as a logging filter, once secrets are taken out of a record."""
     record.msg, record.args = redact(record.getMessage()), ()
     return True

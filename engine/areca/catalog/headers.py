@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pyproj import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from areca.catalog.gdal import READ_FAULTS, fault_text, open_raster
 from areca.catalog.grids import crs_name
 from areca.catalog.hrefs import redact
 from areca.errors import CatalogError
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 _COLOURS = ("red", "green", "blue")
 
@@ -31,9 +35,27 @@ class Header:
     dtypes: tuple[str, ...]
     nodata: tuple[float | None, ...]
     has_mask: bool
-    """Whether a mask or an alpha band tells which pixels are missing."""
+    """Whether a mask, which is no band, tells which pixels are missing."""
+    alpha: int | None
+    """Number of the band marked as alpha, from 1; None when there is none."""
     taken: str | None
     """The TIFF tag DateTime, `YYYY:MM:DD HH:MM:SS`."""
+
+    def is_masked(self, described: int) -> bool:
+        """Return whether more than nodata tells which pixels are missing.
+
+        Args:
+            described: How many bands are known to be data, see `SceneBand.described`.
+        """
+        return self.has_mask or (self.alpha is not None and self.alpha > described)
+
+
+def mask_of(file: DatasetReader) -> tuple[bool, int | None]:
+    """Return whether a file has a mask that is no band, and its alpha band if any."""
+    flags = {flag for some in file.mask_flag_enums for flag in some}
+    if MaskFlags.alpha in flags:
+        return False, file.colorinterp.index(ColorInterp.alpha) + 1
+    return MaskFlags.per_dataset in flags, None
 
 
 def read_header(href: str, *, allow_private: bool = False) -> Header:
@@ -53,6 +75,7 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with open_raster(href, allow_private=allow_private) as file:
+                has_mask, alpha = mask_of(file)
                 placed = not file.transform.is_identity
                 crs = CRS.from_wkt(file.crs.to_wkt()) if file.crs else None
                 return Header(
@@ -62,9 +85,8 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
                     names=_names(file.descriptions, [c.name for c in file.colorinterp]),
                     dtypes=tuple(file.dtypes),
                     nodata=tuple(file.nodatavals),
-                    has_mask=any(
-                        MaskFlags.per_dataset in flags for flags in file.mask_flag_enums
-                    ),
+                    has_mask=has_mask,
+                    alpha=alpha,
                     taken=file.tags().get("TIFFTAG_DATETIME"),
                 )
     except READ_FAULTS as err:

@@ -12,7 +12,7 @@ from areca.catalog.filters import geometry_of
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
 from areca.catalog.projection import Projection, projection_of
-from areca.catalog.scenes import Scene, SceneBand, canonical_order
+from areca.catalog.scenes import Scene, SceneBand, canonical_order, check_names
 from areca.errors import ArecaError, BandError, CatalogError, GridError
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def normalise_items(
         GridError: The bands of an item lie on different grids.
     """  # noqa: DOC502 - raised by the helpers, named here
     origin = str(catalog_href)
-    wanted = None if bands is None else tuple(dict.fromkeys(bands))
+    if bands is not None:
+        check_names(bands)
+    wanted = None if bands is None else tuple(bands)
     scenes = []
     for item in items:
         try:
@@ -209,6 +211,7 @@ class _ItemReader:
             dtype=band.dtype,
             nodata=band.nodata,
             nodata_known=band.nodata_known,
+            described=band.described,
             scale=band.scale,
             offset=band.offset,
         )

@@ -9,7 +9,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterWindow
 
@@ -21,6 +20,7 @@ from areca.catalog.gdal import (
     opened,
 )
 from areca.catalog.grids import scene_box
+from areca.catalog.headers import mask_of
 from areca.catalog.hrefs import is_remote, redact
 from areca.catalog.scenes import canonical_order, choose_bands, select
 from areca.errors import CatalogError, ReadError
@@ -205,10 +205,11 @@ def _masks(
 ) -> list[NDArray[np.bool_] | None]:
     """Return for each band where it is valid, None where it is everywhere."""
     masks: list[NDArray[np.bool_] | None] = []
+    has_mask, alpha = mask_of(file)
+    masked = has_mask or (alpha is not None and alpha > bands[0].described)
     for band, values in zip(bands, raw, strict=True):
         mask: NDArray[np.bool_] | None = None
-        flags = file.mask_flag_enums[band.index - 1]
-        if MaskFlags.per_dataset in flags:
+        if masked and band.index != alpha:
             mask = file.read_masks(band.index, window=window) != 0
         for nodata in {band.nodata, file.nodatavals[band.index - 1]} - {None}:
             if not np.isnan(nodata):

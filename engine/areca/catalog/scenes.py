@@ -40,6 +40,12 @@ class SceneBand:
     False when nobody looked: the file may still have its own nodata value or mask,
     which the reader honours, but then only as NaN in float32.
     """
+    described: int = 0
+    """How many bands of the file the item describes as data.
+
+    Writers mark the fourth of four 8-bit bands as alpha by default. An alpha band
+    among those described, such as near infrared, is data; one beyond is a mask.
+    """
     scale: float = 1.0
     """Value = stored * scale + offset."""
     offset: float = 0.0
@@ -129,15 +135,24 @@ def choose_bands(
     Raises:
         BandError: A scene has no such band, or a band is wanted twice or none is.
         CatalogError: There are no scenes.
-    """
+    """  # noqa: DOC502 - BandError is raised by the helpers
     if not scenes:
         raise CatalogError("no scenes to read bands from; widen the search")
+    check_names(bands)
+    return [_bands_of(scene, bands) for scene in scenes]
+
+
+def check_names(bands: Sequence[str]) -> None:
+    """Refuse bands that are no list of different names.
+
+    Raises:
+        BandError: They are a text, none, or one of them comes twice.
+    """
     if isinstance(bands, str) or not bands or len(set(bands)) != len(bands):
         raise BandError(
             f"bands must be a list of different names, got {bands!r}; for example "
             "bands=['red', 'green', 'blue']"
         )
-    return [_bands_of(scene, bands) for scene in scenes]
 
 
 def _bands_of(scene: Scene, bands: Sequence[str]) -> tuple[SceneBand, ...]:

@@ -1,0 +1,219 @@
+import json
+import os
+import time
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from catalog_rasters import draw, make_item
+from servers import free_port
+
+from areca.catalog import normalise_items, open_cube, search
+from areca.errors import AoiError, CatalogError
+
+SQUARE_ID = {"a": (500_000.0, 5_000_000.0), "b": (502_000.0, 5_000_000.0)}
+
+
+@pytest.fixture
+def catalog(tmp_path, write_tiff):
+    """A static catalogue of two collections; returns its folder."""
+    root = pystac.Catalog("root", "drawn")
+    for k, name in enumerate(["one", "two"]):
+        extent = pystac.Extent(
+            pystac.SpatialExtent([[-180, -90, 180, 90]]),
+            pystac.TemporalExtent([[None, None]]),
+        )
+        collection = pystac.Collection(name, "drawn", extent)
+        for letter, origin in SQUARE_ID.items():
+            path = write_tiff(
+                f"{name}_{letter}.tif", draw(3, 50, 50, seed=k), origin=origin
+            )
+            item = make_item(path, when=f"202{k}-05-0{'ab'.index(letter) + 1}")
+            item.collection_id = None
+            collection.add_item(item)
+        root.add_child(collection)
+    root.normalize_and_save(str(tmp_path / "stac"), pystac.CatalogType.SELF_CONTAINED)
+    return tmp_path / "stac"
+
+
+def ids(items):
+    return [item.id for item in items]
+
+
+def test_a_static_catalogue_gives_its_items_newest_first(catalog):
+    expected = ["two_b", "two_a", "one_b", "one_a"]
+    assert ids(search(catalog)) == expected
+    assert ids(search(str(catalog / "catalog.json"))) == expected
+    assert ids(search(catalog / "one" / "collection.json")) == ["one_b", "one_a"]
+    assert ids(search(catalog / "one" / "one_a" / "one_a.json")) == ["one_a"]
+
+
+def test_filters_hold(catalog):
+    assert ids(search(catalog, collections=["one"])) == ["one_b", "one_a"]
+    assert ids(search(catalog, datetime="2021")) == ["two_b", "two_a"]
+    assert ids(search(catalog, datetime="2021-05-01/2021-05-01")) == ["two_a"]
+    assert ids(search(catalog, limit=1)) == ["two_b"]
+    west, south, east, north = search(catalog, collections=["one"])[0].bbox
+    aoi = (west + 1e-4, south, east, north)
+    assert ids(search(catalog, aoi=aoi, collections=["one"])) == ["one_b"]
+
+
+def test_items_of_other_collections_are_not_opened(catalog):
+    (catalog / "two" / "two_a" / "two_a.json").write_text("damaged")
+    assert ids(search(catalog, collections=["one"])) == ["one_b", "one_a"]
+    with pytest.raises(CatalogError, match=r"two_a\.json is no JSON"):
+        search(catalog)
+
+
+def test_the_shared_catalogue_is_searched_within_three_seconds(shared_data):
+    start = time.monotonic()
+    items = search(shared_data / "stac_catalog")
+    assert time.monotonic() - start < 3
+    assert len(items) >= 440
+
+
+def test_an_empty_search_repeats_what_was_asked(catalog):
+    with pytest.raises(CatalogError, match=r"no items in .* collections=\['three'\]"):
+        search(catalog, collections=["three"])
+    with pytest.raises(CatalogError, match=r"datetime='1999'"):
+        search(catalog, datetime="1999")
+
+
+def test_an_area_outside_the_items_tells_how_far(catalog):
+    with pytest.raises(AoiError, match=r"nearest of 4 items is 1?\d\d\.\d km away"):
+        search(catalog, aoi="-98,45,-97,46")
+
+
+@pytest.mark.parametrize("options", [{"collections": "one"}, {"limit": 0}])
+def test_options_that_cannot_be_are_refused(catalog, options):
+    with pytest.raises(CatalogError):
+        search(catalog, **options)
+
+
+def test_a_loop_of_links_ends(catalog):
+    path = catalog / "one" / "collection.json"
+    document = json.loads(path.read_text())
+    document["links"].append({"rel": "child", "href": "../catalog.json"})
+    path.write_text(json.dumps(document))
+    assert len(search(catalog)) == 4
+
+
+def test_a_list_of_items_is_a_catalogue(catalog, tmp_path):
+    path = tmp_path / "items.json"
+    pystac.ItemCollection(search(catalog)).save_object(str(path))
+    assert ids(search(path)) == ["two_b", "two_a", "one_b", "one_a"]
+
+
+def test_a_geotiff_is_an_item(write_tiff):
+    path = write_tiff("a.tif", draw(3, 40, 50), photometric="RGB")
+    (item,) = search(path)
+    (scene,) = normalise_items([item], catalog_href=path)
+    assert scene.id == "a"
+    assert [band.name for band in scene.bands] == ["red", "green", "blue"]
+    assert (scene.crs, scene.shape) == ("EPSG:32614", (40, 50))
+    assert item.properties["areca:datetime_source"] == "last change of the file"
+
+
+def test_a_folder_of_geotiffs_is_a_catalogue(write_tiff, tmp_path):
+    pixels = draw(2, 30, 30)
+    write_tiff("in/a.tif", pixels)
+    write_tiff("in/deep/a.tiff", pixels)
+    write_tiff("in/B.TIF", pixels)
+    (tmp_path / "in" / "notes.txt").write_text("no raster")
+    os.utime(tmp_path / "in" / "B.TIF", (10**9, 10**9))
+    items = search(tmp_path / "in")
+    assert sorted(ids(items)) == ["B", "a", "deep__a"]
+    assert items[-1].id == "B"
+    cube = open_cube(items, bands=["b2"])
+    np.testing.assert_array_equal(cube.values, pixels[1:])
+
+
+def test_the_date_of_a_geotiff_comes_from_its_tag(write_tiff):
+    path = write_tiff("a.tif", draw(1, 9, 9))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(TIFFTAG_DATETIME="2019:06:30 12:00:00")
+        file.set_band_description(1, "NDVI")
+    (item,) = search(path, datetime="2019-06-30")
+    assert item.properties["areca:datetime_source"] == "TIFFTAG_DATETIME"
+    assert item.assets["image"].extra_fields["eo:bands"] == [{"name": "ndvi"}]
+
+
+def test_a_geotiff_without_a_place_is_refused(write_tiff):
+    path = write_tiff("a.tif", draw(1, 9, 9), crs=None)
+    with pytest.raises(CatalogError, match="no georeference"):
+        search(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.json", None, "no such file"),
+        ("a.json", "{", "is no JSON"),
+        ("a.json", "[1]", "no STAC document"),
+        ("a.json", '{"type": "Topology"}', "no STAC document"),
+        ("a.json", "<html>", r"is HTML \(a login page\?\)"),
+        ("a.json", '{"type": "Feature", "id": "x"}', "item 'x' .* no valid STAC item"),
+        ("a.json", '{"type": "FeatureCollection", "features": 3}', "no items"),
+        ("a.json", '{"type": "Catalog", "id": "x", "links": 3}', "no items"),
+        ("a.tif", "no tiff", "not recognized"),
+        ("a.json", "\udcff", "cannot read|no JSON"),
+    ],
+)
+def test_an_unreadable_catalogue_is_one_clear_line(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(CatalogError, match=message) as err:
+        search(tmp_path / name)
+    assert "\n" not in str(err.value)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(CatalogError, match=r"neither a catalog\.json nor GeoTIFFs"):
+        search(tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["404", "500", "html", "drop"])
+def test_a_faulty_server_is_one_clear_line_without_secrets(
+    tmp_path, file_server, fault
+):
+    (tmp_path / "catalog.json").write_text(
+        '{"type": "Catalog", "id": "x", "links": []}'
+    )
+    file_server.faults["catalog.json"] = fault
+    with pytest.raises(CatalogError) as err:
+        search(f"{file_server.url}/catalog.json?token=SECRET")
+    assert "SECRET" not in str(err.value)
+    assert "catalog.json?…" in str(err.value)
+    assert "\n" not in str(err.value)
+    assert len(str(err.value)) < 400
+
+
+def test_a_server_that_is_not_there_is_refused():
+    with pytest.raises(CatalogError, match="cannot read the catalogue"):
+        search(f"http://127.0.0.1:{free_port()}/catalog.json")
+
+
+def test_a_static_catalogue_over_http_is_searched_and_read(
+    catalog, tmp_path, file_server
+):
+    for path in catalog.rglob("two_?.json"):
+        path.write_text(path.read_text().replace(str(tmp_path), "../../.."))
+    items = search(f"{file_server.url}/stac/catalog.json", collections=["two"])
+    assert ids(items) == ["two_b", "two_a"]
+    opened = [path for _, path, _ in file_server.requests]
+    assert not any("one_" in path for path in opened)
+    cube = open_cube(items, bands=["red", "green"])
+    np.testing.assert_array_equal(cube[:, :, :50].values, draw(3, 50, 50, seed=1)[:2])
+
+
+def test_refused_links_cost_no_request(write_tiff, file_server):
+    path = write_tiff("secret.tif", draw(1, 9, 9))
+    canary = f"{file_server.url}/secret.tif"
+    for href in (canary, f"/vsicurl/{canary}", f"https://{canary[7:]}", str(path)):
+        item = make_item(path, href=href)
+        with pytest.raises(CatalogError, match="refused to read"):
+            normalise_items([item], catalog_href="https://stac.example.com")
+        with pytest.raises(CatalogError, match="refused to read"):
+            open_cube([item], bands=["red"])
+    assert file_server.requests == []

@@ -258,6 +258,7 @@ def test_a_window_of_another_grid_is_refused_before_any_read(write_tiff):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"crs": "EPSG:32615"}, "the file is in EPSG:32614, its item says EPSG:32615"),
         ({"shape": (20, 21)}, r"the file has \(20, 20\) pixels, its item says"),
         ({"transform": (2.0, 0.0, 500_100.0, 0.0, -2.0, 5e6)}, "50 pixel from where"),
     ],

@@ -27,7 +27,8 @@ def test_a_pixel_has_one_value_whatever_block_it_is_in():
 @pytest.mark.parametrize(
     ("mean", "std"),
     [([1.0], [1.0]), ([1.0, 1.0], [1.0]), ([1.0, 1.0], [1.0, 0.0]),
-     ([1.0, 1.0], [1.0, -1.0]), ([np.nan, 1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, np.inf])],
+     ([1.0, 1.0], [1.0, -1.0]), ([np.nan, 1.0], [1.0, 1.0]),
+     ([1.0, 1.0], [1.0, np.inf])],
 )  # fmt: skip
 def test_statistics_that_cannot_be_are_refused(mean, std):
     with pytest.raises(BandError):

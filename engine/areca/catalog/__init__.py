@@ -5,7 +5,7 @@ from areca.catalog.cube import open_cube
 from areca.catalog.grids import grid_of, scene_window
 from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
-from areca.catalog.origins import set_origin
+from areca.catalog.origins import origin_of, set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
 from areca.catalog.reader import configure_gdal, read_scenes, read_scenes_native
 from areca.catalog.scenes import (
@@ -29,6 +29,7 @@ __all__ = [
     "has_collections",
     "normalise_items",
     "open_cube",
+    "origin_of",
     "read_aoi",
     "read_scenes",
     "read_scenes_native",

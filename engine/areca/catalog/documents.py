@@ -28,6 +28,8 @@ from areca.errors import CatalogError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from requests import Request, Response
+
     from areca.catalog.filters import Query
 
 MAX_ITEMS = 200_000
@@ -44,7 +46,11 @@ class Fetcher:
     def __init__(self, catalog: str) -> None:
         """Prepare to read documents that the catalogue at this place may name."""
         self.catalog = catalog
-        self.io = StacApiIO(max_retries=2, timeout=20)
+        self.is_public = reach_of(catalog) == "public"
+        self.io = StacApiIO(
+            max_retries=2, timeout=20, request_modifier=self._check_request
+        )
+        self.io.session.hooks["response"].append(self._check_redirect)
 
     def __call__(self, href: str) -> dict[str, Any]:
         """Return the JSON object at a path or link.
@@ -80,11 +86,24 @@ class Fetcher:
                     f"catalogues are read over https, not {scheme_of(place)} yet; give "
                     "the catalogue's https link"
                 )
-            if reach_of(self.catalog) == "public":
-                check_address(place)
             return self.io.request(place)
         except (APIError, OSError, UnicodeDecodeError) as err:
             raise CatalogError(unreadable(href, err)) from None
+
+    def _check_request(self, request: Request) -> Request:
+        """Return a request unchanged when it may be sent; links may lead anywhere."""
+        self._check_link(str(request.url))
+        return request
+
+    def _check_redirect(self, response: Response, **_options: object) -> None:
+        if response.is_redirect:
+            self._check_link(urljoin(response.url, response.headers["location"]))
+
+    def _check_link(self, link: str) -> None:
+        if scheme_of(link) not in {"http", "https"}:
+            raise CatalogError(f"refused to follow {redact(link)}: it is no web link")
+        if self.is_public:
+            check_address(link)
 
 
 def unreadable(href: str, err: Exception) -> str:

@@ -100,6 +100,29 @@ def same_crs(one: str, other: str) -> bool:
     return one == other or _parsed(one) == _parsed(other)
 
 
+@functools.lru_cache(maxsize=1024)
+def crs_shift(one: str, other: str, x: float, y: float) -> float:
+    """Return how far a point moves when it is taken to be in another CRS.
+
+    Two CRSs of different names may mean the same place (datum revisions, WKT with and
+    without codes), so places are compared and not names.
+
+    Args:
+        one: CRS of the point.
+        other: CRS that it may be in as well.
+        x: CRS units.
+        y: CRS units.
+
+    Returns:
+        The larger of the shifts in x and y, CRS units; infinite where undefined.
+    """
+    if same_crs(one, other):
+        return 0.0
+    there = Transformer.from_crs(_parsed(one), _parsed(other), always_xy=True)
+    moved_x, moved_y = there.transform(x, y)
+    return max(abs(moved_x - x), abs(moved_y - y))
+
+
 def crs_name(crs: CRS) -> str:
     """Return the authority string of a CRS where it has one, else its WKT."""
     authority = crs.to_authority(min_confidence=100)

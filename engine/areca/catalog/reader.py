@@ -5,11 +5,9 @@ No pixel is resampled, and no fault becomes a number: what cannot be read raises
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterWindow
 
 from areca.catalog.gdal import (
@@ -19,7 +17,7 @@ from areca.catalog.gdal import (
     forget,
     opened,
 )
-from areca.catalog.grids import scene_box
+from areca.catalog.grids import crs_shift, scene_box
 from areca.catalog.headers import mask_of
 from areca.catalog.hrefs import is_remote, redact
 from areca.catalog.scenes import canonical_order, choose_bands, select
@@ -125,6 +123,8 @@ def _mosaic(
         rows, cols = part.slices_in(box)
         window = RasterWindow.from_slices(rows, cols)
         pixels, valid = _read_scene(scene, wanted, window, want)
+        if valid is None and part == whole and open_here.all():
+            return pixels
         take = open_here if valid is None else open_here & valid
         np.copyto(out[(slice(None), *there)], pixels, where=take)
         open_here[take] = False
@@ -183,9 +183,7 @@ def _read_file(
     href = bands[0].href
     for is_last in (not is_remote(href), True):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                file = opened(href, allow_private=scene.allow_private)
+            file = opened(href, allow_private=scene.allow_private)
             _check_file(file, scene, want)
             indexes = [band.index for band in bands]
             raw = file.read(indexes, window=window)
@@ -246,6 +244,12 @@ def _check_file(file: DatasetReader, scene: Scene, want: _Pixels) -> None:
                 raise ReadError(
                     f"the file lies {off:.3g} pixel from where its item says"
                 )
+        pixel, _, x, _, _, y = scene.transform
+        crs = file.crs.to_wkt() if file.crs else scene.crs
+        if not crs_shift(crs, scene.crs, x, y) <= PLACE_TOLERANCE * pixel:
+            raise ReadError(
+                f"the file is in {file.crs.to_string()[:60]}, its item says {scene.crs}"
+            )
     if want.dtype.kind != "f" and any(t != want.dtype for t in file.dtypes):
         raise ReadError(f"the file holds {file.dtypes[0]}, its item says {want.dtype}")
 

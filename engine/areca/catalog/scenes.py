@@ -89,7 +89,11 @@ class Scene:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the scene as plain JSON data."""
+        """Return the scene as plain JSON data.
+
+        Links keep their query strings, which may hold a signature: pass them through
+        `redact` before they are shown or stored.
+        """
         return asdict(self)
 
     @classmethod

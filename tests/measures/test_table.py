@@ -240,6 +240,24 @@ def test_a_large_polygon_is_measured_by_geodesics():
     np.testing.assert_allclose(row.perimeter_m, [p for _, p in expected], rtol=1e-9)
 
 
+def test_a_large_hole_is_not_covered_whichever_way_it_runs():
+    shell, hole = shapely.box(10, 50, 11, 51), shapely.box(10.2, 50.2, 10.6, 50.6)
+    expected = [abs(WGS84.geometry_area_perimeter(part)[0]) for part in (shell, hole)]
+    rings = shell.exterior.coords, hole.exterior.coords
+    table = gpd.GeoDataFrame(
+        geometry=[
+            shapely.Polygon(rings[0][::one], [rings[1][::two]])
+            for one in (1, -1)
+            for two in (1, -1)
+        ],
+        crs=4326,
+    )
+
+    np.testing.assert_allclose(
+        measure(table).area_m2, expected[0] - expected[1], rtol=1e-9
+    )
+
+
 @pytest.mark.parametrize("radius", [1500.0, 1900.0, 2000.0, 2500.0])
 def test_frame_and_geodesics_agree_where_one_takes_over(radius):
     disc = geodesic_disc(11.4, 45.0, radius)
@@ -264,6 +282,13 @@ def test_holes_and_parts_count_as_drawn():
     assert list(row.perimeter_m) == pytest.approx([48.0, 68.0], rel=1e-7)
     assert list(row.length_m) == pytest.approx([10.0, 29.0], rel=1e-7)
     assert list(row.radius_method) == ["mask", "mask"]
+
+
+def test_longitudes_past_180_degrees_are_told_as_usual():
+    row = measure(geodesic_disc(180.5, 5.0, 5.0)).iloc[0]
+
+    assert row.center_lon == pytest.approx(-179.5, abs=1e-9)
+    assert row.center_x == pytest.approx(180.5, abs=1e-9)  # beside its geometry
 
 
 def test_a_polygon_cut_at_the_antimeridian_is_one_object():
@@ -450,6 +475,10 @@ def test_a_circle_has_the_area_and_centre_of_its_object(longitude, latitude, seg
         _, _, error = WGS84.inv(longitude, latitude, again.center_lon, again.center_lat)
         assert error < 1e-6, crs
         assert drawn.crs == table.crs
+        west, _, east, _ = drawn.total_bounds
+        assert east - west < 100  # m, or degrees: not once around the Earth
+        if crs == "EPSG:4326":
+            assert east - west < 0.001
 
 
 def test_circles_measures_what_was_not_measured():
@@ -461,3 +490,18 @@ def test_circles_measures_what_was_not_measured():
     np.testing.assert_allclose(
         measure(drawn).area_m2, measure(crowns).area_m2, rtol=1e-7
     )
+
+
+@pytest.mark.parametrize("crs", [3413, 3035, 3395, 32601, 2263])
+def test_a_circle_is_round_on_any_map(crs):
+    place = {3413: (-120.3, 81.0), 3035: (11.4, 62.0), 2263: (-74.0, 40.7)}
+    longitude, latitude = place.get(crs, (-179.99999, 64.0))
+    table = geodesic_disc(longitude, latitude, 5.0).to_crs(crs)
+
+    drawn = circles(table)
+
+    assert measure(drawn).area_m2[0] == pytest.approx(
+        measure(table).area_m2[0], rel=1e-7
+    )
+    west, _, east, _ = drawn.total_bounds
+    assert 5 < east - west < 100

@@ -23,7 +23,6 @@ from areca.measures.shapes import (
     repaired,
     smallest_rectangles,
 )
-from areca.objects.circles import equal_area_factor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,28 +92,6 @@ def measure(objects: Table) -> Table:
     return _measured(objects)
 
 
-def circles(objects: Table, *, segments: int = 64) -> Table:
-    """Replace each geometry by the circle of its radius around its centre.
-
-    Vertices lie at one geodesic distance from the centre, a little outside the circle,
-    so that the polygon has the area of the circle.
-
-    Args:
-        objects: Table with a CRS. It is measured first where `radius_m` is missing.
-        segments: Vertices of each circle.
-
-    Returns:
-        The same kind of table (lazy for dask_geopandas), geometry replaced, None where
-        an object has no centre or no radius. In a geographic CRS a circle over the
-        antimeridian goes on past 180 degrees.
-    """
-    require_crs(objects)
-    if isinstance(objects, dgpd.GeoDataFrame):
-        meta = _with_circles(make_meta(objects), segments)
-        return cast("Table", objects.map_partitions(_with_circles, segments, meta=meta))
-    return _with_circles(objects, segments)
-
-
 def require_crs(objects: gpd.GeoDataFrame | dgpd.GeoDataFrame) -> pyproj.CRS:
     """Return the CRS of a table.
 
@@ -132,7 +109,7 @@ def require_crs(objects: gpd.GeoDataFrame | dgpd.GeoDataFrame) -> pyproj.CRS:
 def _measured(objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return one in-memory table with its measures."""
     earth = earth_of(require_crs(objects))
-    geometry = shapely.force_2d(objects.geometry.to_numpy())
+    geometry = objects.geometry.to_numpy()
     present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     method = _radius_method(objects, geometry, present)
     found = pd.DataFrame(
@@ -220,6 +197,7 @@ def _in_metres(
         )
     frames = frames_around(earth, longitude, latitude, owner)
     metres = np.column_stack(frames.metres(longitude, latitude, owner))
+    # Two columns of new coordinates: heights are dropped here.
     return repaired(shapely.set_coordinates(geometry.copy(), metres)), frames
 
 
@@ -240,49 +218,6 @@ def _geodesic(
     degrees = shapely.set_coordinates(oriented, np.degrees(np.column_stack(angles)))
     area, perimeter = frames.earth.geod.geometry_area_perimeter(degrees)
     return abs(area), perimeter
-
-
-def _with_circles(objects: gpd.GeoDataFrame, segments: int) -> gpd.GeoDataFrame:
-    """Return one in-memory table with circles as its geometry."""
-    needed = {"center_x", "center_y", "radius_m"}
-    table = objects if needed <= set(objects.columns) else _measured(objects)
-    centre_x, centre_y, radius = (
-        table[name].to_numpy(np.float64)
-        for name in ("center_x", "center_y", "radius_m")
-    )
-    drawn = np.isfinite(centre_x) & np.isfinite(radius)
-    rings = _geodesic_rings(
-        earth_of(require_crs(objects)),
-        np.column_stack([centre_x[drawn], centre_y[drawn], radius[drawn]]),
-        segments,
-    )
-    geometry = np.full(len(table), None, dtype=np.object_)
-    geometry[drawn] = shapely.polygons(shapely.linearrings(rings))
-    return table.set_geometry(gpd.GeoSeries(geometry, index=table.index, crs=table.crs))
-
-
-def _geodesic_rings(
-    earth: Earth, discs: NDArray[np.float64], segments: int
-) -> NDArray[np.float64]:
-    """Return the vertices, shape (n, segments, 2), of discs (x, y, radius in m)."""
-    longitude, latitude = earth.angles(discs[:, 0], discs[:, 1])
-    reach = discs[:, 2] * equal_area_factor(segments)
-    # Counter-clockwise from the east, as circle_polygons draws in a plane.
-    azimuth = 90.0 - np.arange(segments) * (360.0 / segments)
-    shape = (len(discs), segments)
-    start_lon, start_lat, bearing, distance = (
-        np.broadcast_to(values, shape).ravel()
-        for values in (
-            np.degrees(longitude)[:, None],
-            np.degrees(latitude)[:, None],
-            azimuth,
-            reach[:, None],
-        )
-    )
-    lon, lat, _ = earth.geod.fwd(start_lon, start_lat, bearing, distance)
-    east = start_lon + np.degrees(wrapped(np.radians(lon - start_lon)))
-    x, y = earth.coordinates(np.radians(east), np.radians(lat))
-    return np.stack([x.reshape(shape), y.reshape(shape)], axis=-1)
 
 
 @lru_cache(maxsize=64)

@@ -86,3 +86,56 @@ def test_searching_reads_no_file(served):
     cube = open_cube(search(url, collections=["drawn"]), bands=["red"])
     assert cube.shape == (1, 64, 64 * COUNT)
     assert files.requests == []
+
+
+@pytest.fixture
+def careless(tmp_path, write_tiff, file_server):
+    """An API that answers every search with the same two items; returns its address.
+
+    Its second page is whatever the test writes to next.json.
+    """
+    items = [
+        make_item(write_tiff(f"{name}.tif", draw(1, 9, 9), origin=origin), when=when)
+        for name, origin, when in [
+            ("a", (500_000.0, 5_000_000.0), "2020-01-01"),
+            ("b", (600_000.0, 5_000_000.0), "2021-01-01"),
+        ]
+    ]
+    follow = {"rel": "next", "href": f"{file_server.url}/next.json", "method": "GET"}
+    page = pystac.ItemCollection(items).to_dict() | {"links": [follow]}
+    (tmp_path / "search.json").write_text(json.dumps(page))
+    landing = {
+        "type": "Catalog", "id": "careless", "stac_version": "1.0.0",
+        "description": "x",
+        "conformsTo": ["https://api.stacspec.org/v1.0.0/item-search"],
+        "links": [{
+            "rel": "search", "href": f"{file_server.url}/search.json",
+            "type": "application/geo+json", "method": "GET",
+        }],
+    }  # fmt: skip
+    (tmp_path / "index.json").write_text(json.dumps(landing))
+    (tmp_path / "next.json").write_text('{"type": "FeatureCollection", "features": []}')
+    return f"{file_server.url}/index.json"
+
+
+def test_filters_hold_also_where_the_server_ignores_them(careless):
+    assert ids(search(careless)) == ["b", "a"]
+    assert ids(search(careless, datetime="2020")) == ["a"]
+    assert ids(search(careless, aoi="-99.5,45,-98.5,45.3")) == ["a"]
+    with pytest.raises(CatalogError, match="no items"):
+        search(careless, collections=["other"])
+
+
+def test_pages_without_end_are_noticed(careless, tmp_path):
+    (tmp_path / "next.json").write_text((tmp_path / "search.json").read_text())
+    with pytest.raises(CatalogError, match="repeats its pages"):
+        search(careless)
+
+
+@pytest.mark.parametrize("fault", ["404", "500", "html", "drop"])
+def test_a_page_that_fails_is_one_clear_line(careless, file_server, fault):
+    file_server.faults["next.json"] = fault
+    with pytest.raises(CatalogError, match="cannot read the catalogue") as err:
+        search(f"{careless}?token=SECRET")
+    assert "SECRET" not in str(err.value)
+    assert "\n" not in str(err.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]
         STACTypeError,
         OSError,
         KeyError,
+        json.JSONDecodeError,
     ) as err:
         raise CatalogError(unreadable(href, err)) from None
 
@@ -83,7 +85,12 @@ def _pages(href: str, fetch: Fetcher, query: Query) -> Iterator[dict[str, Any]]:
         # Servers that declare less than they can do are common; filters hold here too.
         warnings.simplefilter("ignore", PystacClientWarning)
         client = Client.open(href, stac_io=fetch.io)
+        # Every API takes GET, only those that say so take POST.
+        offered = {
+            str(link.extra_fields.get("method")) for link in client.get_links("search")
+        }
         search = client.search(
+            method="POST" if "POST" in offered else "GET",
             collections=list(query.collections) if query.collections else None,
             bbox=list(query.aoi.bounds) if query.aoi is not None else None,
             datetime=list(interval) if interval else None,

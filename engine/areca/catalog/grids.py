@@ -120,7 +120,7 @@ def crs_shift(one: str, other: str, x: float, y: float) -> float:
         return 0.0
     there = Transformer.from_crs(_parsed(one), _parsed(other), always_xy=True)
     moved_x, moved_y = there.transform(x, y)
-    return max(abs(moved_x - x), abs(moved_y - y))
+    return float(max(abs(moved_x - x), abs(moved_y - y)))
 
 
 def crs_name(crs: CRS) -> str:

@@ -60,7 +60,11 @@ def search(
         aoi=None if aoi is None else read_aoi(aoi),
         datetime=datetime,
     )
-    in_time = [item for item in _find(place, query) if query.wants_time(item)]
+    in_time = [
+        item
+        for item in _find(place, query)
+        if query.wants_collection(item.collection_id) and query.wants_time(item)
+    ]
     found = [item for item in in_time if query.wants_place(item)]
     if not found:
         raise _nothing(place, query, in_time)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MILLIMETRES = 1000
 """Radii are counted by the millimetre, so the median needs no list of all objects."""
-MOST_BARS = 25
+MOST_BARS = 40
 SCORE_BARS = 20
 OUTLIER_REACH = 4.0
 """Radii further than this many quartile ranges outside the quartiles share a bar."""

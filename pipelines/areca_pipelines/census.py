@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from areca.catalog import (
     has_collections,
     normalise_items,
     read_aoi,
+    redact,
     search,
 )
 from areca.errors import RecipeError
@@ -78,7 +80,8 @@ def run(
         How the run ended, with the folder and the counts.
     """
     ground = Ground(catalog=catalog, aoi=aoi, datetime=datetime)
-    request = prepare(recipe, ground, settings)
+    command = _command(recipe, Path(out), ground, settings or {})
+    request = prepare(recipe, ground, settings, command=command)
     workers = read_recipe(recipe, CensusRecipe, settings).workers
     with open_client(cluster, workers=workers) as client:
         return run_census(
@@ -87,7 +90,11 @@ def run(
 
 
 def prepare(
-    recipe: str, ground: Ground, settings: Mapping[str, Any] | None = None
+    recipe: str,
+    ground: Ground,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    command: str = "",
 ) -> RunRequest:
     """Check a run and lay it out; reads the catalogue, and no pixel.
 
@@ -95,6 +102,7 @@ def prepare(
         recipe: Built-in name or TOML file.
         ground: Which imagery, and which part of it.
         settings: Recipe values to replace.
+        command: What to type to resume the run.
 
     Returns:
         A request that can be run: its model is there and whole, its bands are there,
@@ -104,7 +112,9 @@ def prepare(
     model = load_model(chosen.model)
     model.verify()
     request = RunRequest(
-        recipe=chosen.title,
+        recipe=Path(recipe).stem,
+        title=chosen.title,
+        command=command or f"areca run {recipe}",
         scenes=tuple(_scenes(chosen, ground, model)),
         model=model,
         options=PredictOptions(**chosen.options.model_dump()),
@@ -148,7 +158,6 @@ def plan(
         Items, blocks, tiles and bytes.
     """
     laid_out = prepare(recipe, ground, settings).plan
-    card = laid_out.predictor.model.card
     windows = [b.window.intersection(laid_out.grid.region) for b in laid_out.blocks]
     pixels = sum(window.size for window in windows if window is not None)
     across, down = ground_pixel_m(laid_out.geobox)
@@ -157,7 +166,7 @@ def plan(
         blocks=len(laid_out.blocks),
         tiles=sum(len(laid_out.grid.tiles(block)) for block in laid_out.blocks),
         pixels=pixels,
-        twice_share=1 - card.core_px**2 / card.tile_px**2,
+        twice_share=laid_out.predictor.twice_share,
         pixel_m=math.sqrt(across * down),
         area_ha=pixels * across * down / 10_000,
         read_bytes=_bytes(laid_out),
@@ -192,6 +201,22 @@ def _scenes(chosen: CensusRecipe, ground: Ground, model: Model) -> list[Scene]:
         )
     bands = FeatureStack(model.card.bands).inputs
     return normalise_items(found, catalog_href=catalog, bands=bands)
+
+
+def _command(
+    recipe: str, out: Path, ground: Ground, settings: Mapping[str, Any]
+) -> str:
+    """Return what to type to resume a run; query strings, and so secrets, left out."""
+    words = ["areca", "run", recipe]
+    if ground.catalog is not None:
+        words += ["--catalog", redact(str(ground.catalog))]
+    if isinstance(ground.aoi, (str, Path)):
+        words += ["--aoi", str(ground.aoi)]
+    if ground.datetime is not None:
+        words += ["--datetime", ground.datetime]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={value}"]
+    return shlex.join([*words, "--out", str(out)])
 
 
 def _catalog(chosen: CensusRecipe, ground: Ground) -> str:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,8 +42,8 @@ def divided(candidates, rows, cols, *, overlap=0.25, reach=REACH):
     parts = []
     for number, (r0, r1, c0, c1) in enumerate(
         (r0, r1, c0, c1)
-        for r0, r1 in zip(rows[:-1], rows[1:], strict=True)
-        for c0, c1 in zip(cols[:-1], cols[1:], strict=True)
+        for r0, r1 in pairwise(rows)
+        for c0, c1 in pairwise(cols)
     ):
         mine = candidates[
             (candidates["y"] >= r0)

@@ -3,8 +3,8 @@
 from areca.inference.area import Area, window_box
 from areca.inference.block import BlockPrediction, Predictor, predict_block
 from areca.inference.fit import check_fit
+from areca.inference.lazy import Prediction, images_of, origin_of, predict
 from areca.inference.options import PredictOptions
-from areca.inference.predict import Prediction, images_of, origin_of, predict
 
 __all__ = [
     "Area",

@@ -58,6 +58,12 @@ class Predictor:
         return card.max_object_px / 2 + card.margin_px
 
     @property
+    def twice_share(self) -> float:
+        """Share of the model's pixels that are computed twice, for halos, 0 to 1."""
+        card = self.model.card
+        return 1 - card.core_px**2 / card.tile_px**2
+
+    @property
     def influence_px(self) -> int:
         """How far a candidate can change what becomes of others, save in long chains.
 

@@ -14,6 +14,7 @@ from areca.catalog import read_scenes
 from areca.errors import ArecaError
 from areca.inference import Predictor, predict_block
 from areca.runs.folder import RunFolder, file_sha256, write_atomically, write_json
+from areca.runs.quicklook import paint, quicklook
 from areca.runtime import peak_memory_bytes
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class BlockTask:
     folder: RunFolder
     key: str
     """Digest of the run's request: a result of another request is not taken over."""
+    look_step: int
+    """Of how many pixels the quick-look keeps one, in each direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,9 @@ def _do_block(task: BlockTask) -> BlockDone:
     )
     found = predict_block(cube, window, task.tiles, predictor)
     folder = task.folder.block(task.block)
+    look = quicklook(pixels, window.grow(predictor.halo_px), window, task.look_step)
+    picture = paint(look, predictor.model.card)
+    write_atomically(folder / "quicklook.png", lambda p: picture.save(p, format="png"))
     _write_table(folder / "candidates.parquet", found.candidates)
     if len(found.oversize):
         _write_table(folder / "oversize.parquet", found.oversize)

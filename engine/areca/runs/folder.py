@@ -137,7 +137,7 @@ def write_json(path: Path, value: object) -> None:
         value: Plain data.
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda partial: _write_text(partial, text))
+    write_atomically(path, lambda partial: write_text(partial, text))
 
 
 def file_sha256(path: Path) -> str:
@@ -150,5 +150,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8.
+
+    Args:
+        path: Where.
+        text: What.
+    """
     path.write_text(text, encoding="utf-8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
 from pyproj import Transformer
-from shapely.ops import transform
 
 from areca.runs.folder import write_json
 
@@ -50,7 +50,9 @@ def _feature(plan: RunPlan, block: Block, error: str) -> dict[str, Any]:
     edge = shapely.box(*geobox.boundingbox.bbox).segmentize(
         max(geobox.boundingbox.span_x, geobox.boundingbox.span_y) / 16
     )
-    outline = transform(to_lonlat.transform, edge)
+    outline = shapely.transform(
+        edge, lambda points: np.column_stack(to_lonlat.transform(*points.T))
+    )
     return {
         "type": "Feature",
         "properties": {"block": block.name, "error": error},

@@ -29,7 +29,6 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
     """
     folder = result.folder
     files = [folder.request, *result.files, folder.holes, folder.report]
-    files = [path for path in files if path.exists()]
     write_json(
         folder.manifest,
         {

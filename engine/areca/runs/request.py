@@ -18,6 +18,7 @@ from areca.features import FeatureStack
 from areca.inference import Area, Predictor, check_fit, origin_of
 from areca.objects import ImageSource
 from areca.runs.block_task import BlockTask
+from areca.runs.quicklook import step_of
 from areca.tiles import Block, BlockGrid, Lattice, Window
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class RunRequest:
 
     recipe: str
     """Name of the recipe."""
+    title: str
+    """Heading of the report."""
+    command: str
+    """What to type to resume the run; without secrets."""
     scenes: tuple[Scene, ...]
     """The imagery, any order."""
     model: Model
@@ -169,6 +174,7 @@ class RunPlan:
                 predictor=self.predictor,
                 folder=folder,
                 key=key,
+                look_step=step_of(self.grid),
             )
             for block in self.blocks
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from areca.runs.block_task import BlockDone, workers_of
 
@@ -36,7 +36,7 @@ class RunResult:
         return [block for block in self.blocks if block.error is not None]
 
     @property
-    def state(self) -> str:
+    def state(self) -> Literal["DONE", "PARTIAL"]:
         """DONE, or PARTIAL where there are holes."""
         return "PARTIAL" if self.holes else "DONE"
 

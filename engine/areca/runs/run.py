@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from areca.errors import RunError
 from areca.measures import read_objects
 from areca.runs.chains import blocks_to_add
-from areca.runs.folder import RunFolder
+from areca.runs.folder import RunFolder, write_atomically, write_text
 from areca.runs.holes import write_holes
 from areca.runs.manifest import write_manifest
+from areca.runs.present import present
 from areca.runs.publish import publish, read_seams, settle
 from areca.runs.result import RunResult
 from areca.runs.schedule import run_blocks
@@ -67,6 +68,8 @@ def run_census(
         resumed=resumed,
         wall_s=time.perf_counter() - start,
     )
+    page = present(result, plan, request)
+    write_atomically(folder.report, lambda p: write_text(p, page))
     write_manifest(result, request)
     return result
 

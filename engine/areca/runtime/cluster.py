@@ -63,8 +63,10 @@ def _local(kind: str, workers: int | None, threads: int) -> Iterator[Client]:
             processes=kind == "local",
             n_workers=(workers or os.cpu_count() or 1) if kind == "local" else 1,
             threads_per_worker=threads,
-            host="127.0.0.1",
-            dashboard_address=None,
+            # In one process nothing listens; otherwise only this machine can connect.
+            host="127.0.0.1" if kind == "local" else None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.ERROR,
         )

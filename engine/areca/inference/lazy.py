@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-import dask_geopandas as dgpd
+import dask_geopandas as dgpd  # noqa: TC002 - teaches dask.dataframe GeoDataFrames
 import pandas as pd
 import xarray as xr
 from dask.dataframe import from_delayed

@@ -1,0 +1,256 @@
+"""From a finished run to its report: figures, pictures, provenance."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from pyproj import Transformer
+
+from areca.catalog import read_scenes, redact
+from areca.errors import ReadError
+from areca.inference import window_box
+from areca.measures import read_objects
+from areca.runs.manifest import software
+from areca.runs.picture import draw_objects, overview, stretch_for_display
+from areca.runs.quicklook import assemble, step_of
+from areca.runs.report import (
+    Hole,
+    InputItem,
+    ModelFacts,
+    Picture,
+    ReportContext,
+    render_report,
+)
+from areca.tiles import Window, ground_pixel_m
+
+if TYPE_CHECKING:
+    from areca.catalog import Scene
+    from areca.runs.request import RunPlan, RunRequest
+    from areca.runs.result import RunResult
+
+DETAIL_HEIGHT, DETAIL_WIDTH = 1000, 1300
+"""Imagery at full resolution in the report, pixels."""
+MOST_DOTS = 500_000
+"""The overview shows no more objects than this."""
+
+
+def present(result: RunResult, plan: RunPlan, request: RunRequest) -> str:
+    """Return the report of a run as one HTML page.
+
+    Args:
+        result: How the run ended.
+        plan: Its plan.
+        request: What it was asked.
+    """
+    return render_report(_context(result, plan, request))
+
+
+def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportContext:
+    return ReportContext(
+        title=request.title,
+        state=result.state,
+        recipe=request.recipe,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        region=_region(plan),
+        searched_m2=_searched_m2(result, plan),
+        summary=result.summary,
+        resume_command=request.command,
+        model=_model(request),
+        pictures=_pictures(result, plan),
+        inputs=tuple(map(_input, plan.scenes)),
+        holes=_holes(result, plan),
+        settings=_settings(result, plan),
+        timings=_timings(result),
+        versions=software(),
+        truncated=sum(block.oversize for block in result.blocks),
+    )
+
+
+def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
+    step = step_of(plan.grid)
+    pixel_m = _pixel_m(plan)
+    folder = result.folder
+    looks = ((b.window, folder.block(b) / "quicklook.png") for b in plan.blocks)
+    sheet = np.asarray(assemble(looks, plan.grid.region, step))
+    points = _points(result, plan) / step
+    failed = {hole.name for hole in result.holes}
+    holes = [
+        _ring(block.window, plan.grid.region, step)
+        for block in plan.blocks
+        if block.name in failed
+    ]
+    whole = overview(sheet, points, metres_per_pixel=pixel_m * step, holes_px=holes)
+    pictures = [Picture(image=whole, title="The region", caption=_whole_words(result))]
+    detail = _detail(result, plan, pixel_m)
+    return tuple([detail, *pictures] if detail is not None else pictures)
+
+
+def _whole_words(result: RunResult) -> str:
+    shown = min(result.summary.count, MOST_DOTS)
+    return f"Every dot is an object ({shown:,} shown); the colour tells how dense."
+
+
+def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
+    """Return imagery at full resolution around the block with the most objects."""
+    good = [b for b in result.blocks if b.error is None]
+    best = max(good, key=lambda b: (b.settled + b.open, b.name))
+    block = next(b for b in plan.blocks if b.name == best.name)
+    window = _around(block.window, plan.grid.region)
+    lattice = plan.predictor.lattice
+    geobox = lattice.geobox(window)
+    try:
+        pixels = read_scenes(plan.scenes, plan.bands, geobox)
+    except ReadError:
+        return None  # the holes tell of it; a report without this picture still serves
+    bounds = geobox.boundingbox.bbox
+    objects = [read_objects(file, bbox=bounds) for file in result.files]
+    x = np.concatenate([o["center_x"].to_numpy() for o in objects])
+    y = np.concatenate([o["center_y"].to_numpy() for o in objects])
+    radius = np.concatenate([o["radius_m"].to_numpy() for o in objects]) / pixel_m
+    col, row = lattice.to_pixels(x, y)
+    centres = np.column_stack([col - window.col0, row - window.row0])
+    zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
+    image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    picture = draw_objects(
+        image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
+    )
+    millions = window.size / 1e6
+    return Picture(
+        image=picture,
+        title="Objects at their true size",
+        caption=(
+            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block {best.name}. "
+            "Each circle is one object with its own centre and radius. Brightness "
+            "is stretched for the eye only."
+        ),
+    )
+
+
+def _around(window: Window, region: Window) -> Window:
+    """Return a window of the detail's size around another, inside the region."""
+    height = min(DETAIL_HEIGHT, region.height)
+    width = min(DETAIL_WIDTH, region.width)
+    row0 = (window.row0 + window.row1 - height) // 2
+    col0 = (window.col0 + window.col1 - width) // 2
+    row0 = min(max(row0, region.row0), region.row1 - height)
+    col0 = min(max(col0, region.col0), region.col1 - width)
+    return Window(row0, col0, row0 + height, col0 + width)
+
+
+def _points(result: RunResult, plan: RunPlan) -> np.ndarray:
+    """Return the centres of objects in pixels of the region, shape (n, 2)."""
+    parts, count = [np.empty((0, 2))], 0
+    region, lattice = plan.grid.region, plan.predictor.lattice
+    for file in result.files:
+        table = read_objects(file, columns=["center_x", "center_y", "geometry"])
+        col, row = lattice.to_pixels(
+            table["center_x"].to_numpy(), table["center_y"].to_numpy()
+        )
+        parts.append(np.column_stack([col - region.col0, row - region.row0]))
+        count += len(table)
+        if count >= MOST_DOTS:
+            break
+    return np.concatenate(parts)[:MOST_DOTS]
+
+
+def _ring(window: Window, region: Window, step: int) -> np.ndarray:
+    inside = window.intersection(region) or window
+    cols = np.array([inside.col0, inside.col1, inside.col1, inside.col0]) - region.col0
+    rows = np.array([inside.row0, inside.row0, inside.row1, inside.row1]) - region.row0
+    return np.column_stack([cols, rows]) / step
+
+
+def _pixel_m(plan: RunPlan) -> float:
+    return math.sqrt(math.prod(ground_pixel_m(plan.geobox)))
+
+
+def _searched_m2(result: RunResult, plan: RunPlan) -> float:
+    """Return the ground with imagery, in the area of interest and not in a hole."""
+    images = shapely.union_all([window_box(i.window) for i in plan.origin.images])
+    ground = images if plan.area is None else images.intersection(plan.area.shape)
+    failed = {hole.name for hole in result.holes}
+    holes = [window_box(b.window) for b in plan.blocks if b.name in failed]
+    left = ground.difference(shapely.union_all(holes)) if holes else ground
+    return float(left.area) * _pixel_m(plan) ** 2
+
+
+def _holes(result: RunResult, plan: RunPlan) -> tuple[Hole, ...]:
+    reasons = {hole.name: hole.error or "" for hole in result.holes}
+    return tuple(
+        Hole(
+            block=block.name,
+            reason=reasons[block.name],
+            area_m2=(block.window.intersection(plan.grid.region) or block.window).size
+            * _pixel_m(plan) ** 2,
+        )
+        for block in plan.blocks
+        if block.name in reasons
+    )
+
+
+def _region(plan: RunPlan) -> str:
+    to_degrees = Transformer.from_crs(str(plan.geobox.crs), "EPSG:4326", always_xy=True)
+    box = plan.geobox.boundingbox.bbox
+    west, south, east, north = to_degrees.transform_bounds(*box)
+    words = f"{west:.5f}, {south:.5f} to {east:.5f}, {north:.5f} (degrees)"
+    return words if plan.area is None else f"an area of interest within {words}"
+
+
+def _input(scene: Scene) -> InputItem:
+    when = scene.start if scene.start == scene.end else f"{scene.start}/{scene.end}"
+    return InputItem(id=scene.id, datetime=when, href=redact(scene.bands[0].href))
+
+
+def _model(request: RunRequest) -> ModelFacts:
+    card = request.model.card
+    return ModelFacts(
+        name=card.name,
+        version=card.version,
+        sha256=card.sha256,
+        licence=card.license,
+        data=card.data,
+        scores=_flat(card.scores),
+    )
+
+
+def _flat(scores: object, name: str = "") -> dict[str, float | str]:
+    """Return nested scores as one level of names."""
+    if not isinstance(scores, dict):
+        return {name: scores if isinstance(scores, (int, float)) else str(scores)}
+    flat: dict[str, float | str] = {}
+    for key, value in scores.items():
+        flat |= _flat(value, f"{name}: {key}" if name else str(key).replace("_", " "))
+    return flat
+
+
+def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
+    predictor = plan.predictor
+    card, options = predictor.model.card, predictor.options
+    return {
+        "threshold": predictor.threshold,
+        "overlap of rivals": predictor.overlap,
+        "tile, px": card.tile_px,
+        "halo of a tile, px": card.halo_px,
+        "pixels computed twice, %": round(
+            100 * (1 - card.core_px**2 / card.tile_px**2)
+        ),
+        "pixel on the ground, m": round(_pixel_m(plan), 4),
+        "block, tiles": f"{options.block_tiles} x {options.block_tiles}",
+        "blocks": len(plan.blocks),
+        "batch, tiles": options.batch_size,
+        "worker processes": len({b.worker for b in result.blocks if b.worker}),
+        "torch threads of a pass": options.torch_threads,
+    }
+
+
+def _timings(result: RunResult) -> dict[str, float]:
+    good = [block for block in result.blocks if block.error is None]
+    return {
+        "read and decode, all workers": sum(b.read_s for b in good),
+        "forward passes, all workers": sum(b.forward_s for b in good),
+        "from start to table": result.wall_s,
+    }

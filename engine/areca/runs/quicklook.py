@@ -1,0 +1,96 @@
+"""Quick-looks: small pictures that blocks leave behind, put together for the report.
+
+A block has its pixels in memory anyway. Keeping every n-th of them costs nothing and
+spares a second pass over the imagery, whatever it was read from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from areca.models.card import ModelCard
+    from areca.tiles import BlockGrid, Window
+
+LARGEST_EDGE = 1600
+"""Edge of the overview, pixels."""
+MIDDLE, SPREAD = 120.0, 55.0
+"""Grey of a band's mean, and grey levels of one standard deviation."""
+
+
+def step_of(grid: BlockGrid) -> int:
+    """Return of how many pixels a quick-look keeps one, in each direction."""
+    return -(-max(grid.region.height, grid.region.width) // LARGEST_EDGE)
+
+
+def quicklook(
+    pixels: NDArray[np.float32], padded: Window, core: Window, step: int
+) -> NDArray[np.float32]:
+    """Return every `step`-th pixel of a block's core.
+
+    Args:
+        pixels: Shape (band, height, width) of `padded`, NaN where nothing was seen.
+        padded: Absolute pixels of `pixels`.
+        core: The block.
+        step: Of how many pixels to keep one; those whose absolute row and column are
+            multiples of it.
+
+    Returns:
+        Shape (band, rows, columns).
+    """
+    rows, cols = core.slices_in(padded)
+    part = pixels[:, rows, cols]
+    return part[:, -core.row0 % step :: step, -core.col0 % step :: step]
+
+
+def paint(pixels: NDArray[np.float32], card: ModelCard) -> Image.Image:
+    """Return a picture of the first three bands, transparent where nothing was seen.
+
+    Args:
+        pixels: Shape (band, height, width) in the order of the model's inputs.
+        card: Its statistics set brightness and contrast, so that blocks match.
+
+    Returns:
+        An RGBA picture.
+    """
+    count = len(pixels)
+    mean = np.resize(np.asarray(card.mean, np.float32), count)[:, None, None]
+    std = np.resize(np.asarray(card.std, np.float32), count)[:, None, None]
+    seen = np.isfinite(pixels).any(axis=0)
+    grey = np.nan_to_num(MIDDLE + SPREAD * (pixels - mean) / std)
+    chosen = grey[[0, 1, 2]] if count > 2 else grey[[0, 0, 0]]
+    layers = [*np.clip(chosen, 0, 255), seen * 255]
+    return Image.fromarray(np.stack(layers, axis=-1).astype(np.uint8), mode="RGBA")
+
+
+def assemble(
+    pictures: Iterable[tuple[Window, Path]], region: Window, step: int
+) -> Image.Image:
+    """Return the overview of a region.
+
+    Args:
+        pictures: Window of each block, and its quick-look; those that are not there
+            (holes) stay grey.
+        region: Absolute pixels.
+        step: As the quick-looks were made.
+
+    Returns:
+        An RGB picture, one pixel for `step` pixels.
+    """
+    top, left = -(-region.row0 // step), -(-region.col0 // step)
+    size = (-(-region.col1 // step) - left, -(-region.row1 // step) - top)
+    sheet = Image.new("RGB", (max(1, size[0]), max(1, size[1])), (225, 225, 225))
+    for window, path in pictures:
+        if path.is_file():
+            with Image.open(path) as picture:
+                place = (-(-window.col0 // step) - left, -(-window.row0 // step) - top)
+                sheet.paste(picture, place, mask=picture.getchannel("A"))
+    return sheet

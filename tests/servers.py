@@ -151,7 +151,7 @@ def serve_stac(*documents: Path, deadline_s: float = 20) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     rustac = Path(sys.executable).parent / "rustac"
-    server = subprocess.Popen(  # noqa: S603 - our own command line
+    server = subprocess.Popen(
         [rustac, "serve", "-a", f"127.0.0.1:{port}", *documents],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

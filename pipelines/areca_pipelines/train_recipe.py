@@ -139,8 +139,9 @@ class TrainRecipe(_Form):
     about: str
     match_m: float = Field(gt=0)
     """Largest distance of a match, m."""
-    threshold_recall: float = Field(gt=0, lt=1)
-    """Share of the sure validation labels that the threshold must keep."""
+    threshold_recall: float | None = Field(None, gt=0, lt=1)
+    """Share of the sure validation labels that the threshold must keep, for labels that
+    miss objects; the threshold of the best F1 on validation ground if left out."""
     card: CardForm
     fit: FitForm
     split: SplitForm

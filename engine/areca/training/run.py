@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from areca.errors import LabelError
 from areca.evaluation import (
     DISTURBANCES,
     detect,
     disturb,
-    match_centres,
     score_detections,
     score_overlap,
 )
@@ -23,6 +19,7 @@ from areca.models.adapter import HeatmapDetector
 from areca.models.weights import build_network, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.loop import FitOptions, Progress, fit_network, measure_bands
+from areca.training.threshold import choose_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
     from areca.models.network import CentreRadiusNet
     from areca.training.images import Check, TrainImage
 
-LOWEST_SCORE = 0.05
-"""Detections below this are not looked at when the threshold is chosen."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
@@ -50,8 +44,9 @@ class TrainPlan:
     """Width of the ring without loss around held-back ground, m."""
     match_m: float
     """Largest distance of a match, m."""
-    threshold_recall: float
-    """Share of the sure labels on validation ground that the threshold must keep."""
+    threshold_recall: float | None
+    """Share of the sure labels on validation ground that the threshold must keep;
+    without it the threshold has the best F1 there, which needs complete labels."""
     complete: CompleteOptions | None = None
     """How labels are completed first; not at all if not given."""
     complete_steps: int = 0
@@ -101,7 +96,10 @@ def train_model(
     )
     # The folded copy looks; the unfolded network is what is saved.
     loaded = as_loaded(network.state_dict(), draft)
-    card = replace(draft, score_threshold=choose_threshold(images, loaded, plan))
+    threshold = choose_threshold(
+        images, loaded, match_m=plan.match_m, recall=plan.threshold_recall
+    )
+    card = replace(draft, score_threshold=threshold)
     loaded = as_loaded(network.state_dict(), card)
     scores = score_images(images, loaded, plan.match_m)
     scores |= {check.name: score_check(check, loaded) for check in checks}
@@ -122,40 +120,6 @@ def as_loaded(state: Mapping[str, Any], card: ModelCard) -> LoadedModel:
     network = build_network(card)
     network.load_state_dict(state)
     return HeatmapDetector(network, card)
-
-
-def choose_threshold(
-    images: Sequence[TrainImage], loaded: LoadedModel, plan: TrainPlan
-) -> float:
-    """Return the largest threshold that keeps enough of the sure validation labels.
-
-    Precision against the labels is no guide where labels miss objects, recall of the
-    labels that all annotations agree on is; so the threshold is as high as that recall
-    allows, which keeps false detections lowest.
-
-    Raises:
-        LabelError: there is no sure label on validation ground.
-    """
-    kept: list[np.ndarray[Any, Any]] = []
-    for image in images:
-        ground = image.ground("validation")
-        if not ground.any():
-            continue
-        found = detect(image.as_float(), loaded, score_threshold=LOWEST_SCORE)
-        score = np.zeros(len(image.circles))
-        pairs = match_centres(
-            _metres(found, image), image.circles.xy * image.resolution_m, plan.match_m
-        )
-        score[pairs.true] = found.score[pairs.found]
-        kept.append(score[image.circles.on(ground) & image.sure])
-    values = np.concatenate(kept) if kept else np.empty(0)
-    if values.size == 0:
-        raise LabelError(
-            "no sure label lies on validation ground, so no threshold can be chosen; "
-            "raise the validation share of the split"
-        )
-    lowest = float(np.quantile(values, 1 - plan.threshold_recall, method="lower"))
-    return max(math.floor(lowest * 100) / 100, LOWEST_SCORE)
 
 
 def score_images(
@@ -264,10 +228,6 @@ def _normalised(images: Sequence[TrainImage], shares: Sequence[float]) -> list[f
         image.share if image.share is not None else (1 - given) * share / ground
         for image, share in zip(images, shares, strict=True)
     ]
-
-
-def _metres(found: Detections, image: TrainImage) -> np.ndarray[Any, Any]:
-    return np.column_stack([found.x, found.y]).astype(float) * image.resolution_m
 
 
 def _versions(plan: TrainPlan) -> dict[str, Any]:

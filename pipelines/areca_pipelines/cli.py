@@ -25,15 +25,15 @@ app = typer.Typer(
         "runs/demo[/bold]"
     ),
     epilog=(
-        "Exit codes: 0 done; 1 failed, run the same command to resume; 2 bad input, one "
-        "line says what; 3 done with holes, which are listed."
+        "Exit codes: 0 done; 1 failed, run the same command to resume; 2 bad input, "
+        "one line says what; 3 done with holes, which are listed."
     ),
 )
 
 Recipe = Annotated[str, typer.Argument(help="See `areca recipes`; or a TOML file.")]
 Catalog = Annotated[
     str | None,
-    typer.Option(help="STAC API, catalog.json, folder of GeoTIFFs or a GeoTIFF."),
+    typer.Option(help="STAC API, catalog.json, folder of GeoTIFFs or GeoTIFF."),
 ]
 AreaOfInterest = Annotated[
     str | None,

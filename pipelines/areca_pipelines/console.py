@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OUT = Console(highlight=False)
 NOTES = Console(stderr=True, highlight=False)
+LINES_EVERY = 100
+"""Steps between two lines of a training's log."""
 
 
 class BlockBar:
@@ -80,6 +82,48 @@ class BlockBar:
         if not NOTES.is_terminal and (done.error or not resumed):
             what = done.error or f"{done.settled + done.open} candidates"
             NOTES.print(f"block {done.name} ({self._seen}/{total}): {what}")
+
+
+class TrainingBar:
+    """A bar of the steps of a training, with the loss; plain lines in a log."""
+
+    def __init__(self) -> None:
+        """Prepare the bar; it is drawn from the first step on."""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=NOTES,
+            disable=not NOTES.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        """Return the bar, drawn from now on."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing."""
+        self._bar.stop()
+
+    def __call__(self, stage: str, step: int, total: int, loss: float) -> None:
+        """Show one step."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total)
+        text = f"{stage}, loss {loss:.3f}"
+        self._bar.update(self._tasks[stage], completed=step, description=text)
+        if not NOTES.is_terminal and (step % LINES_EVERY == 0 or step == total):
+            NOTES.print(f"{text}, step {step}/{total}")
 
 
 def print_result(result: RunResult) -> None:
@@ -157,3 +201,15 @@ def print_measured(measured: Summary, target: Path) -> None:
         OUT.print(f"mean radius  {measured.radius_mean_m:.2f} m")
         OUT.print(f"total area   {measured.area_m2:,.1f} m²")
     OUT.print(f"table   {target}", soft_wrap=True)
+
+
+def print_trained(model: Model) -> None:
+    """Say where a trained model is and what it scored on held-back ground."""
+    card = model.card
+    OUT.print(
+        f"[bold]{card.name} {card.version}[/bold], {card.parameters:,} parameters"
+    )
+    OUT.print(f"threshold {card.score_threshold:g}")
+    for ground, scores in card.scores.items():
+        OUT.print(f"{ground}: {scores}", soft_wrap=True)
+    OUT.print(f"model   {model.folder}", soft_wrap=True)

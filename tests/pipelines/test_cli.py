@@ -1,0 +1,322 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pystac
+import pytest
+from catalog_rasters import make_item
+from servers import serve_files
+from worlds import PIXEL, draw_ground, noisy_model, write_scene
+
+import areca
+from areca_pipelines import recipe as recipes
+from areca_pipelines.cli import main
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A static catalogue and its four files behind an HTTP server, and a recipe."""
+    folder = tmp_path_factory.mktemp("served")
+    pixels = draw_ground(330, 470)
+    with serve_files(folder) as files:
+        items = []
+        for name, row, col in [
+            ("a", 0, 0),
+            ("b", 0, 250),
+            ("c", 200, 0),
+            ("d", 200, 250),
+        ]:
+            part = pixels[
+                :, row : (200 if row == 0 else None), col : (250 if col == 0 else None)
+            ]
+            corner = (700_000 + col * PIXEL, 240_000 - row * PIXEL)
+            path = write_scene(folder / f"{name}.tif", part, origin=corner, nodata=0)
+            items.append(make_item(path, href=f"{files.url}/{path.name}"))
+        catalog = pystac.Catalog("drawn", "Drawn scenes")
+        collection = pystac.Collection(
+            "drawn",
+            "Drawn scenes",
+            pystac.Extent(
+                pystac.SpatialExtent([[-180, -90, 180, 90]]),
+                pystac.TemporalExtent([[None, None]]),
+            ),
+        )
+        collection.add_items(items)
+        catalog.add_child(collection)
+        catalog.normalize_and_save(
+            str(folder / "stac"), pystac.CatalogType.SELF_CONTAINED
+        )
+        noisy_model(folder / "model")
+        write_recipe(folder / "census.toml", folder / "model")
+        yield files, folder
+
+
+def write_recipe(path: Path, model: Path, *lines: str):
+    path.write_text(
+        f'kind = "census"\ntitle = "Drawn"\nabout = "A test"\nmodel = "{model}"\n'
+        'collections = ["drawn"]\n'
+        + "\n".join(lines)
+        + "\n[options]\nblock_tiles = 2\n"
+    )
+    return path
+
+
+def call(*words):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code
+
+
+def tile_reads(files):
+    return [
+        path for _, path, _ in files.requests if path.split("?")[0].endswith(".tif")
+    ]
+
+
+def run_words(served, out, **changes):
+    files, folder = served
+    given = {
+        "recipe": folder / "census.toml",
+        "catalog": f"{files.url}/stac/catalog.json",
+        "aoi": None,
+    } | changes
+    words = ["run", given["recipe"], "--catalog", given["catalog"], "--out", out]
+    words += ["--cluster", "threads"]
+    return [*words, "--aoi", given["aoi"]] if given["aoi"] else words
+
+
+def test_a_run_from_a_catalogue_to_a_report(served, tmp_path, capsys):
+    assert call(*run_words(served, tmp_path / "run")) == 0
+
+    out = capsys.readouterr().out
+    objects = areca.read_objects(tmp_path / "run" / "objects")
+    assert f"{len(objects):,} objects, DONE" in out
+    assert f"{objects['radius_m'].mean():.2f} m" in out
+    assert f"{objects['area_m2'].sum():,.0f} m²" in out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f'data-value="{len(objects)}"' in page
+    assert "http://" not in page.replace("http://127.0.0.1", "").replace(
+        "http://www.w3.org", ""
+    )
+
+    assert call(*run_words(served, tmp_path / "run")) == 0
+    assert "15 resumed" in capsys.readouterr().out
+
+
+BAD = {
+    "empty search": (
+        {"recipe": "no collection.toml"},
+        "no items in",
+    ),
+    "area outside": ({"aoi": "10,50,10.1,50.1"}, "km away"),
+    "swapped area": ({"aoi": "10,50,9,51"}, "swapped"),
+    "unknown key": (
+        {"recipe": "typo.toml"},
+        "unknown key 'colections'; the nearest is 'collections'",
+    ),
+    "unknown option": (
+        {"recipe": "option.toml"},
+        "'options.treshold'; the nearest is 'options.threshold'",
+    ),
+    "bad value": ({"recipe": "value.toml"}, "options.batch_size is 0"),
+    "unknown recipe": ({"recipe": "oil_palm_cencus"}, "did you mean oil_palm_census"),
+    "missing band": ({"recipe": "bands.toml"}, "nir"),
+    "no catalogue": ({"catalog": "nowhere/catalog.json"}, "nowhere/catalog.json"),
+    "no JSON": ({"catalog": "broken.json"}, "broken.json"),
+    "wrong weights": ({"recipe": "damaged.toml"}, "SHA-256"),
+    "unknown model": ({"recipe": "model.toml"}, "there is no model"),
+}
+
+
+@pytest.fixture(scope="module")
+def bad_recipes(served):
+    _, folder = served
+    model = folder / "model"
+    write_recipe(folder / "no collection.toml", model).write_text(
+        (folder / "census.toml").read_text().replace('["drawn"]', '["nothing"]')
+    )
+    write_recipe(folder / "typo.toml", model, 'colections = ["drawn"]')
+    (folder / "option.toml").write_text(
+        (folder / "census.toml").read_text() + "treshold = 0.5\n"
+    )
+    (folder / "value.toml").write_text(
+        (folder / "census.toml").read_text() + "batch_size = 0\n"
+    )
+    noisy_model(folder / "four bands", bands=("red", "green", "blue", "nir"))
+    write_recipe(folder / "bands.toml", folder / "four bands")
+    shutil.copytree(model, folder / "damaged")
+    with (folder / "damaged" / "weights.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x55")
+    write_recipe(folder / "damaged.toml", folder / "damaged")
+    write_recipe(folder / "model.toml", Path("oil-plam"))
+    (folder / "broken.json").write_text('{"type": "Catalog"')
+
+
+@pytest.mark.usefixtures("bad_recipes")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_code_2_before_any_tile_is_read(
+    served, tmp_path, capsys, case
+):
+    files, folder = served
+    changes, words = BAD[case]
+    changes = dict(changes)
+    for key in ("recipe", "catalog"):
+        if key in changes and (folder / changes[key]).exists():
+            changes[key] = folder / changes[key]
+    files.requests.clear()
+
+    code = call(*run_words(served, tmp_path / "run", **changes))
+
+    error = capsys.readouterr().err
+    assert code == 2
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+    assert error.startswith("areca: ")
+    assert tile_reads(files) == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_asset_is_a_hole_with_code_3(served, tmp_path, capsys):
+    files, _ = served
+    call(*run_words(served, tmp_path / "clean"))
+    files.faults["b.tif"] = "404"
+    try:
+        code = call(*run_words(served, tmp_path / "run"))
+    finally:
+        files.faults.clear()
+
+    text = capsys.readouterr().out
+    holes = json.loads((tmp_path / "run" / "holes.geojson").read_text())["features"]
+    assert code == 3
+    assert "PARTIAL" in text
+    assert "hole" in text
+    assert len(holes) >= 3
+    assert all("item 'b'" in hole["properties"]["error"] for hole in holes)
+    assert (
+        json.loads((tmp_path / "run" / "manifest.json").read_text())["state"]
+        == "PARTIAL"
+    )
+    assert "PARTIAL" in (tmp_path / "run" / "report.html").read_text().upper()
+
+
+def test_secrets_in_addresses_are_written_nowhere(served, tmp_path, capfd):
+    files, _ = served
+    catalog = f"{files.url}/stac/catalog.json?sig=CANARY"
+    call(*run_words(served, tmp_path / "run", catalog=catalog))
+
+    streams = capfd.readouterr()
+    assert "CANARY" not in streams.out + streams.err
+    for path in (tmp_path / "run").rglob("*"):
+        assert path.is_dir() or b"CANARY" not in path.read_bytes(), path
+
+
+def test_a_plan_reads_no_tile(served, capsys):
+    files, folder = served
+    files.requests.clear()
+    assert (
+        call(
+            "plan",
+            folder / "census.toml",
+            "--catalog",
+            f"{files.url}/stac/catalog.json",
+        )
+        == 0
+    )
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "items 4" in text
+    assert "blocks 15" in text
+    assert tile_reads(files) == []
+
+
+def test_a_folder_and_a_file_need_no_collection(served, tmp_path, capsys):
+    _, folder = served
+    words = run_words(served, tmp_path / "one", catalog=folder / "a.tif")
+    assert call(*words) == 0
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        shutil.copy(folder / f"{name}.tif", tmp_path / "two")
+    assert call(*run_words(served, tmp_path / "run", catalog=tmp_path / "two")) == 0
+    assert capsys.readouterr().out.count("DONE") == 2
+
+
+def test_settings_replace_values_of_the_recipe(served, tmp_path):
+    words = run_words(served, tmp_path / "run")
+    assert call(*words, "--set", "threshold=0.9", "--set", "options.block_tiles=3") == 0
+
+    request = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert request["options"]["threshold"] == 0.9
+    assert request["options"]["block_tiles"] == 3
+    objects = areca.read_objects(tmp_path / "run" / "objects")
+    assert objects["score"].min() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "oil_palm_census"], "--out"),
+        (["run", "oil_palm_census", "--out", "x"], "--catalog"),
+        (["frobnicate"], "frobnicate"),
+        (["run", "tree_crown_demo", "--out", "x", "--cluster", "cuda"], "NVIDIA"),
+        (
+            ["run", "tree_crown_demo", "--out", "x", "--cluster", "locla"],
+            "unknown cluster",
+        ),
+        (["run", "tree_crown_demo", "--out", "x", "--set", "threshold"], "key=value"),
+        (["measure", "nothing.gpkg"], "no file"),
+    ],
+)
+def test_words_that_make_no_sense_are_one_line_and_code_2(words, says, capsys):
+    assert call(*words) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert call("measure", "nothing.gpkg", "--debug") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys):
+    scene = write_scene(tmp_path / "a.tif", draw_ground(64, 64))
+    del scene
+    import geopandas as gpd
+    import shapely
+
+    discs = gpd.GeoDataFrame(
+        geometry=[shapely.Point(500_000, 5_000_000).buffer(5, quad_segs=64)],
+        crs="EPSG:32632",
+    )
+    discs.to_file(tmp_path / "discs.gpkg")
+    assert call("measure", tmp_path / "discs.gpkg") == 0
+
+    out = areca.read_objects(tmp_path / "discs.measured.parquet")
+    assert out["radius_m"][0] == pytest.approx(5 / 0.9996, rel=1e-3)
+    assert "1 objects" in capsys.readouterr().out
+
+
+def test_models_and_recipes_are_listed(capsys):
+    assert call("models") == 0
+    assert call("recipes") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in recipes.list_recipes())
+
+
+def test_help_loads_nothing_heavy():
+    """`areca --help` answers at once because these stay outside."""
+    script = (
+        "import sys, areca_pipelines.cli as c\n"
+        "try: c.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'dask', 'pandas', 'geopandas', 'rasterio', 'xarray', 'pydantic'}\n"
+        "print('LOADED', sorted(heavy & set(sys.modules)))\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert "LOADED []" in out
+    assert "runs/demo" in out

@@ -66,6 +66,7 @@ def plan_of(form: TrainRecipe) -> TrainPlan:
         guard_m=form.split.guard_m,
         match_m=form.match_m,
         threshold_recall=form.threshold_recall,
+        threshold_margin=form.threshold_margin,
         complete=complete,
         complete_steps=form.complete.steps if form.complete else 0,
     )

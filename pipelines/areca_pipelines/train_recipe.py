@@ -142,6 +142,8 @@ class TrainRecipe(_Form):
     threshold_recall: float | None = Field(None, gt=0, lt=1)
     """Share of the sure validation labels that the threshold must keep, for labels that
     miss objects; the threshold of the best F1 on validation ground if left out."""
+    threshold_margin: float = Field(1.0, gt=0, le=1)
+    """Factor on the threshold of the recall, for light that validation did not show."""
     card: CardForm
     fit: FitForm
     split: SplitForm

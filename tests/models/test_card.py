@@ -78,7 +78,7 @@ def test_what_changes_no_prediction_keeps_the_digest(card, change):
     ("change", "said"),
     [
         ({"tile_px": 128}, "core"),
-        ({"context_px": 21}, "multiples of the stride"),
+        ({"context_px": 24}, "multiples of 8"),
         ({"mean": (1.0,)}, "1 means"),
         ({"std": (1.0, 0.0, 1.0)}, "above zero"),
         ({"architecture": "yolo"}, "yolo"),

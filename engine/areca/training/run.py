@@ -47,6 +47,8 @@ class TrainPlan:
     threshold_recall: float | None
     """Share of the sure labels on validation ground that the threshold must keep;
     without it the threshold has the best F1 there, which needs complete labels."""
+    threshold_margin: float = 1.0
+    """Factor on that threshold, for ground unlike the validation ground."""
     complete: CompleteOptions | None = None
     """How labels are completed first; not at all if not given."""
     complete_steps: int = 0
@@ -97,7 +99,11 @@ def train_model(
     # The folded copy looks; the unfolded network is what is saved.
     loaded = as_loaded(network.state_dict(), draft)
     threshold = choose_threshold(
-        images, loaded, match_m=plan.match_m, recall=plan.threshold_recall
+        images,
+        loaded,
+        match_m=plan.match_m,
+        recall=plan.threshold_recall,
+        margin=plan.threshold_margin,
     )
     card = replace(draft, score_threshold=threshold)
     loaded = as_loaded(network.state_dict(), card)

@@ -29,12 +29,13 @@ def choose_threshold(
     *,
     match_m: float,
     recall: float | None,
+    margin: float = 1.0,
 ) -> float:
     """Return the threshold to write into the card, in hundredths.
 
     Where labels miss objects, precision against them is no guide, but recall of those
     labels that all annotations agree on is: then the threshold is as high as the asked
-    recall allows, which keeps false detections lowest. Where labels are complete
+    recall allows, times a margin for ground unlike this. Where labels are complete
     (`recall` None), the threshold of the best F1 is taken.
 
     Raises:
@@ -56,7 +57,7 @@ def choose_threshold(
         f1 = [_f1(looked, value, match_m) for value in _STEPS]
         return _STEPS[int(np.argmax(f1))]
     lowest = float(np.quantile(values, 1 - recall, method="lower"))
-    return max(math.floor(lowest * 100) / 100, LOWEST_SCORE)
+    return max(math.floor(lowest * margin * 100) / 100, LOWEST_SCORE)
 
 
 def _label_scores(

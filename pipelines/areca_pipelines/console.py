@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from areca.models.handle import Model
     from areca.runs import BlockDone, RunResult
     from areca.runs.summary import Summary
     from areca_pipelines.census import PlanSummary
@@ -116,11 +117,13 @@ class TrainingBar:
         """Stop drawing."""
         self._bar.stop()
 
-    def __call__(self, stage: str, step: int, total: int, loss: float) -> None:
+    def __call__(
+        self, stage: str, step: int, total: int, losses: dict[str, float]
+    ) -> None:
         """Show one step."""
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total)
-        text = f"{stage}, loss {loss:.3f}"
+        text = f"{stage}, loss {losses['total']:.3f}"
         self._bar.update(self._tasks[stage], completed=step, description=text)
         if not NOTES.is_terminal and (step % LINES_EVERY == 0 or step == total):
             NOTES.print(f"{text}, step {step}/{total}")

@@ -92,7 +92,9 @@ def _item(image: Path) -> pystac.Item:
 
 def _footprint(image: Path) -> shapely.Polygon:
     with rasterio.open(image) as file:
-        return shapely.box(*transform_bounds(file.crs, "EPSG:4326", *file.bounds))
+        bounds = transform_bounds(file.crs, "EPSG:4326", *file.bounds)
+    outline: shapely.Polygon = shapely.box(*bounds)
+    return outline
 
 
 def _day(month: int, day: int) -> datetime:

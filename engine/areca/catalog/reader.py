@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from areca.catalog.scenes import Scene, SceneBand
 
-__all__ = ["configure_gdal", "read_scenes", "read_scenes_native"]
+__all__ = ["configure_gdal", "read_mosaic", "read_scenes", "read_scenes_native"]
 
 PLACE_TOLERANCE = 0.5
 """An item and its file may differ by this many pixels before the read is refused.
@@ -64,7 +64,27 @@ def read_scenes(
         GridError: A scene lies on another grid.
         BandError: A scene has no such band.
     """  # noqa: DOC502 - raised by the helpers
-    return _mosaic(scenes, bands, geobox, _Pixels(np.dtype(np.float32), np.nan))
+    return read_mosaic(scenes, bands, geobox)[0]
+
+
+def read_mosaic(
+    scenes: Sequence[Scene], bands: Sequence[str], geobox: GeoBox
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Read a window as `read_scenes` does, and say where each pixel comes from.
+
+    Args:
+        scenes: Scenes on the grid of `geobox`.
+        bands: Names or aliases of bands.
+        geobox: What to read.
+
+    Returns:
+        Pixels (band, height, width), NaN where no scene is valid; and the position of
+        each pixel's scene in `scenes` (height, width), -1 where there is none.
+    """
+    shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+    source = np.full(shape, -1, np.int32)
+    want = _Pixels(np.dtype(np.float32), np.nan, source)
+    return _mosaic(scenes, bands, geobox, want), source
 
 
 def read_scenes_native(
@@ -100,6 +120,8 @@ class _Pixels(NamedTuple):
 
     dtype: np.dtype[Any]
     fill: float
+    source: NDArray[np.int32] | None = None
+    """Where to note the position of each pixel's scene."""
 
 
 def _mosaic(
@@ -109,6 +131,7 @@ def _mosaic(
     out = np.full((len(bands), height, width), want.fill, want.dtype)
     ordered = canonical_order(select(scenes, geobox))
     chosen = choose_bands(ordered, bands) if ordered else []
+    position = {id(scene): number for number, scene in enumerate(scenes)}
     missing = np.ones((height, width), bool)
     whole = Window(0, 0, height, width)
     for scene, wanted in zip(ordered, chosen, strict=True):
@@ -123,9 +146,11 @@ def _mosaic(
         rows, cols = part.slices_in(box)
         window = RasterWindow.from_slices(rows, cols)
         pixels, valid = _read_scene(scene, wanted, window, want)
+        take = open_here if valid is None else open_here & valid
+        if want.source is not None:
+            want.source[there][take] = position[id(scene)]
         if valid is None and part == whole and open_here.all():
             return pixels
-        take = open_here if valid is None else open_here & valid
         np.copyto(out[(slice(None), *there)], pixels, where=take)
         open_here[take] = False
     return out

@@ -80,7 +80,7 @@ def object_ids(
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return scrambled 64-bit numbers, one to one (splitmix64: Steele, Lea, Flood 2014)."""
+    """Return scrambled 64-bit numbers (splitmix64: Steele, Lea, Flood 2014)."""
     state = state + np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -55,7 +55,9 @@ def objects_table(candidates: pd.DataFrame, origin: Origin) -> gpd.GeoDataFrame:
     """Return the objects table of settled disc candidates.
 
     Args:
-        candidates: A candidate table of n rows with a column `rank`.
+        candidates: A candidate table of n rows with a column `rank`. A column
+            `item_id` tells which item gave the pixel at the centre; without it, the
+            first item whose ground covers the centre is taken.
         origin: Where they come from.
 
     Returns:
@@ -98,7 +100,10 @@ def empty_objects(origin: Origin) -> gpd.GeoDataFrame:
 
 
 def _image_at(rows: pd.DataFrame, images: Sequence[ImageSource]) -> NDArray[np.intp]:
-    """Return the first image that covers each centre; -1 where none does."""
+    """Return the position of the image at each centre; -1 where there is none."""
+    if "item_id" in rows:
+        place = {image.item_id: number for number, image in enumerate(images)}
+        return np.asarray(rows["item_id"].map(place).fillna(-1), dtype=np.intp)
     row = np.floor(rows["y"].to_numpy())
     col = np.floor(rows["x"].to_numpy())
     found = np.full(len(rows), -1, np.intp)

@@ -8,9 +8,11 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
-from areca.catalog import read_scenes
+from areca.catalog import read_mosaic
 from areca.errors import ArecaError
 from areca.inference import Predictor, predict_block
 from areca.runs.folder import RunFolder, file_sha256, write_atomically, write_json
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
+    from numpy.typing import NDArray
 
     from areca.catalog import Scene
-    from areca.tiles import Block, Tile
+    from areca.tiles import Block, Tile, Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +104,20 @@ def _do_block(task: BlockTask) -> BlockDone:
     start = time.perf_counter()
     predictor = task.predictor
     window = task.block.window
-    geobox = predictor.lattice.geobox(window.grow(predictor.halo_px))
-    pixels = read_scenes(task.scenes, task.bands, geobox)
+    padded = window.grow(predictor.halo_px)
+    geobox = predictor.lattice.geobox(padded)
+    pixels, source = read_mosaic(task.scenes, task.bands, geobox)
     read_s = time.perf_counter() - start
     cube = xr.DataArray(
         pixels, dims=("band", "y", "x"), coords={"band": list(task.bands)}
     )
     found = predict_block(cube, window, task.tiles, predictor)
     folder = task.folder.block(task.block)
-    look = quicklook(pixels, window.grow(predictor.halo_px), window, task.look_step)
+    look = quicklook(pixels, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
     write_atomically(folder / "quicklook.png", lambda p: picture.save(p, format="png"))
-    _write_table(folder / "candidates.parquet", found.candidates)
+    candidates = _with_items(found.candidates, source, padded, task)
+    _write_table(folder / "candidates.parquet", candidates)
     if len(found.oversize):
         _write_table(folder / "oversize.parquet", found.oversize)
     opened = int(found.candidates["open"].sum())
@@ -130,6 +134,16 @@ def _do_block(task: BlockTask) -> BlockDone:
         worker=_worker(),
         peak_memory_bytes=peak_memory_bytes(),
     )
+
+
+def _with_items(
+    candidates: pd.DataFrame, source: NDArray[np.int32], padded: Window, task: BlockTask
+) -> pd.DataFrame:
+    """Return candidates with the id of the item that gave the pixel at their centre."""
+    row = np.floor(candidates["y"].to_numpy()).astype(np.int64) - padded.row0
+    col = np.floor(candidates["x"].to_numpy()).astype(np.int64) - padded.col0
+    names = np.array([*(scene.id for scene in task.scenes), None], dtype=object)
+    return candidates.assign(item_id=pd.array(names[source[row, col]], dtype="string"))
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -123,9 +123,9 @@ def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
         image=picture,
         title="Objects at their true size",
         caption=(
-            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block {best.name}. "
-            "Each circle is one object with its own centre and radius. Brightness "
-            "is stretched for the eye only."
+            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
+            f"{best.name}. Each circle is one object, at its own centre and radius. "
+            "Brightness is stretched for the eye only."
         ),
     )
 

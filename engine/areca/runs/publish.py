@@ -56,7 +56,8 @@ def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
         Candidate rows with a column `block`. Their number grows with the length of
         the borders, not with the area.
     """
-    tables = [empty_candidates().assign(block="", open=True, rank=-1)]
+    empty = empty_candidates().assign(block="", open=True, rank=-1)
+    tables = [empty.assign(item_id=pd.array([], dtype="string"))]
     for block in blocks:
         rows = pd.read_parquet(
             folder.block(block) / "candidates.parquet", filters=[("open", "==", True)]

@@ -41,9 +41,7 @@ def crowd(seed, count=900):
 def divided(candidates, rows, cols, *, overlap=0.25, reach=REACH):
     parts = []
     for number, (r0, r1, c0, c1) in enumerate(
-        (r0, r1, c0, c1)
-        for r0, r1 in pairwise(rows)
-        for c0, c1 in pairwise(cols)
+        (r0, r1, c0, c1) for r0, r1 in pairwise(rows) for c0, c1 in pairwise(cols)
     ):
         mine = candidates[
             (candidates["y"] >= r0)

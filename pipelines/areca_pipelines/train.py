@@ -45,7 +45,7 @@ def train(
         images,
         _draft(form, data, digest, recipe_path(str(recipe)).stem),
         plan_of(form),
-        out,
+        out=out,
         checks=checks,
         progress=progress,
     )

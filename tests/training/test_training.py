@@ -98,7 +98,11 @@ def test_equal_runs_give_equal_bits_and_the_loss_falls(image, card):
     for _ in range(2):
         options = replace(FIT, steps=8, threads=2, bfloat16=True)
         network = fit_network(
-            new_network(card, 5), [scene], statistics, options, progress=note
+            new_network(card, 5),
+            [scene],
+            statistics=statistics,
+            options=options,
+            progress=note,
         )
         states.append(network.state_dict())
     for name, value in states[0].items():
@@ -109,7 +113,7 @@ def test_equal_runs_give_equal_bits_and_the_loss_falls(image, card):
 
 def test_a_drawn_scene_is_learnt_and_the_whole_run_repeats(image, card, tmp_path):
     check = Check(name="again", image=image, match_m=2.0)
-    model = train_model([image], card, PLAN, tmp_path / "disc", checks=[check])
+    model = train_model([image], card, PLAN, out=tmp_path / "disc", checks=[check])
     scores = model.card.scores
     assert scores["drawn"]["test"]["recall"] >= 0.9
     assert scores["drawn"]["test"]["precision"] >= 0.9
@@ -246,7 +250,7 @@ def test_validation_ground_without_labels_is_named(image, card, tmp_path):
     )
     plan = replace(PLAN, fit=replace(FIT, steps=1))
     with pytest.raises(LabelError, match="no sure label"):
-        train_model([bare], card, plan, tmp_path)
+        train_model([bare], card, plan, out=tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(image, card):
@@ -255,7 +259,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(image, card):
     with torch.no_grad():
         network.head.weight.fill_(torch.nan)
     with pytest.raises(RunError, match="step 0"):
-        fit_network(network, [scene], measure_bands([scene]), replace(FIT, steps=2))
+        fit_network(
+            network,
+            [scene],
+            statistics=measure_bands([scene]),
+            options=replace(FIT, steps=2),
+        )
 
 
 def test_the_loss_is_zero_at_the_answer_and_blind_where_it_should_be():

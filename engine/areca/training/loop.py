@@ -74,9 +74,9 @@ def measure_bands(scenes: Sequence[LabelledScene]) -> BandStatistics:
 def fit_network(
     network: CentreRadiusNet,
     scenes: Sequence[LabelledScene],
+    *,
     statistics: BandStatistics,
     options: FitOptions,
-    *,
     shares: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> CentreRadiusNet:
@@ -107,17 +107,10 @@ def fit_network(
     for step in range(options.steps):
         for group in optimiser.param_groups:
             group["lr"] = options.learning_rate * schedule(step, options.steps)
-        images, targets = batches.draw(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
-            out = network(images)
-        parts = detection_loss(out.float(), targets)
-        optimiser.zero_grad(set_to_none=True)
-        parts["total"].backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
+        parts = _step(network, optimiser, batches.draw(step), options)
         _follow(average, network, min(options.average, (step + 1) / (step + 10)))
         for name, value in parts.items():
-            smooth[name] = 0.95 * smooth.get(name, value.item()) + 0.05 * value.item()
+            smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
         if not np.isfinite(smooth["total"]):
             raise RunError(
                 f"the loss is {smooth} at step {step}; lower the learning rate "
@@ -126,6 +119,24 @@ def fit_network(
         if progress is not None:
             progress("fit", step + 1, options.steps, smooth)
     return average.eval()
+
+
+def _step(
+    network: CentreRadiusNet,
+    optimiser: torch.optim.Optimizer,
+    batch: tuple[torch.Tensor, BatchTargets],
+    options: FitOptions,
+) -> dict[str, float]:
+    """Return the parts of the loss of one batch, after learning from it."""
+    images, targets = batch
+    with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+        out = network(images)
+    parts = detection_loss(out.float(), targets)
+    optimiser.zero_grad(set_to_none=True)
+    parts["total"].backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimiser.step()
+    return {name: value.item() for name, value in parts.items()}
 
 
 def schedule(step: int, steps: int) -> float:

@@ -59,8 +59,8 @@ def train_model(
     images: Sequence[TrainImage],
     draft: ModelCard,
     plan: TrainPlan,
-    out: Path,
     *,
+    out: Path,
     checks: Sequence[Check] = (),
     progress: Progress | None = None,
 ) -> Model:
@@ -91,8 +91,8 @@ def train_model(
     network = fit_network(
         new_network(draft, plan.fit.seed),
         scenes,
-        statistics,
-        plan.fit,
+        statistics=statistics,
+        options=plan.fit,
         shares=_normalised(images, shares),
         progress=progress,
     )
@@ -208,8 +208,8 @@ def _complete(
             network = fit_network(
                 new_network(draft, seed),
                 [scene],
-                statistics,
-                options,
+                statistics=statistics,
+                options=options,
                 progress=progress,
             )
             return as_loaded(network.state_dict(), draft)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from areca_pipelines.census import plan, run
-    from areca_pipelines.recipe import list_recipes
+    from areca_pipelines.recipe import demo_catalog, list_recipes
     from areca_pipelines.train import train
 
 _HOMES = {
+    "demo_catalog": "areca_pipelines.recipe",
     "list_recipes": "areca_pipelines.recipe",
     "plan": "areca_pipelines.census",
     "run": "areca_pipelines.census",
     "train": "areca_pipelines.train",
 }
 
-__all__ = ["list_recipes", "plan", "run", "train"]
+__all__ = ["demo_catalog", "list_recipes", "plan", "run", "train"]
 
 
 def __getattr__(name: str) -> object:

@@ -57,6 +57,11 @@ class CensusRecipe(BaseModel):
     options: CensusOptions = CensusOptions()
 
 
+def demo_catalog() -> str:
+    """Return the catalogue of the image that comes with areca."""
+    return str(PACKAGE / "demo" / "catalog.json")
+
+
 AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
 
 

@@ -32,9 +32,10 @@ def piece(shared_data, tmp_path_factory):
     with rasterio.open(source) as file:
         pixels = file.read(window=PIECE)
         profile = {
-            "driver": "GTiff", "crs": file.crs,
-            "transform": file.window_transform(PIECE), "count": 3, "dtype": "uint8", "tiled": True, "compress": "deflate",
-            "height": PIECE.height, "width": PIECE.width, "photometric": "rgb",
+            "driver": "GTiff", "crs": file.crs, "count": 3, "dtype": "uint8",
+            "transform": file.window_transform(PIECE), "photometric": "rgb",
+            "height": PIECE.height, "width": PIECE.width,
+            "tiled": True, "compress": "deflate",
         }  # fmt: skip
     with rasterio.open(folder / "piece.tif", "w", **profile) as file:
         file.write(pixels)

@@ -20,6 +20,7 @@ KINDS = ("local", "threads", "cuda")
 THREADS_PER_WORKER = 2
 """One block is predicted while the next is read and decoded."""
 CLOSE_TIMEOUT_S = 10
+CONNECT_TIMEOUT = "10s"
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def _local(kind: str, workers: int | None, threads: int) -> Iterator[Client]:
 @contextmanager
 def _connect(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address} ({error}); start one with "

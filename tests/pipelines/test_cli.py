@@ -9,7 +9,7 @@ import pystac
 import pytest
 import shapely
 from catalog_rasters import make_item
-from servers import serve_files
+from servers import serve_files, serve_stac
 from worlds import PIXEL, draw_ground, noisy_model, write_scene
 
 import areca
@@ -318,3 +318,23 @@ def test_help_loads_nothing_heavy():
     ).stdout
     assert "LOADED []" in out
     assert "runs/demo" in out
+
+
+def test_a_run_from_a_real_stac_api(served, tmp_path):
+    """Search, paging aside, to measured objects, through `rustac serve`."""
+    files, folder = served
+    drawn = folder / "stac" / "drawn"
+    documents = []
+    for path in [drawn / "collection.json", *sorted(drawn.glob("*/*.json"))]:
+        document = json.loads(path.read_text()) | {"links": []}
+        documents.append(tmp_path / path.name)
+        documents[-1].write_text(json.dumps(document))
+    with serve_stac(*documents) as url:
+        assert call(*run_words(served, tmp_path / "api", catalog=url)) == 0
+    assert call(*run_words(served, tmp_path / "static")) == 0
+
+    from_api = areca.read_objects(tmp_path / "api" / "objects")
+    static = areca.read_objects(tmp_path / "static" / "objects")
+    assert from_api.equals(static)
+    assert len(from_api) > 300
+    assert {path.split("?")[0] for path in tile_reads(files)} >= {"/a.tif", "/d.tif"}

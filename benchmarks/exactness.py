@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import areca
-from areca.runs.block_task import workers_of
+from areca.runs.ledger import workers_of
 from areca_pipelines import run
 
 ARMS = (

@@ -13,11 +13,13 @@ from areca.errors import AoiError
 from areca.tiles import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-    from areca.tiles import Block, BlockGrid, Lattice
+    from areca.tiles import Block, Lattice
 
 STEPS_ACROSS = 100
 """An edge of the area is cut into this many steps, because a line that is straight in
@@ -79,31 +81,31 @@ class Area:
         centres = (candidates["x"].to_numpy(), candidates["y"].to_numpy())
         return np.asarray(shapely.intersects_xy(self.shape, *centres))
 
-    def blocks(self, grid: BlockGrid, influence_px: int) -> list[Block]:
-        """Return the blocks that the objects of the area depend on.
+    def window(self, influence_px: int) -> Window:
+        """Return the pixels around what the objects of the area depend on."""
+        x0, y0, x1, y1 = self.shape.bounds
+        tight = Window(
+            int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
+        )
+        return tight.grow(influence_px)
+
+    def pick(self, blocks: Iterable[Block], influence_px: int) -> list[Block]:
+        """Return those of some blocks that the objects of the area depend on.
 
         An object depends on the candidates that it overlaps, and these on theirs. Only
         a chain of rivals longer than `influence_px` could reach further; a regional
         run looks for such chains.
 
         Args:
-            grid: The blocks of the region.
+            blocks: Blocks of the region.
             influence_px: By how much to grow the area (`Predictor.influence_px`).
 
         Returns:
-            The blocks, in order.
+            The blocks, in the order given.
         """
         needed = self.shape.buffer(influence_px)
         shapely.prepare(needed)
-        x0, y0, x1, y1 = needed.bounds
-        bounds = Window(
-            int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
-        )
-        return [
-            block
-            for block in grid.blocks(bounds)
-            if needed.intersects(window_box(block.window))
-        ]
+        return [b for b in blocks if needed.intersects(window_box(b.window))]
 
 
 def window_box(window: Window) -> shapely.Polygon:

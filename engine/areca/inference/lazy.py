@@ -89,11 +89,10 @@ def predict(
         tiles_across=options.block_tiles,
     )
     area = None if aoi is None else Area.of(read_aoi(aoi), lattice)
-    blocks = (
-        list(grid.blocks())
-        if area is None
-        else area.blocks(grid, predictor.influence_px)
-    )
+    reach = predictor.influence_px
+    blocks = list(grid.blocks(None if area is None else area.window(reach)))
+    if area is not None:
+        blocks = area.pick(blocks, reach)
     pixels = cube.sel(band=needed_bands(handle.card, bands))
     parts = [
         _lazy_block(

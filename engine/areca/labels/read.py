@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyogrio.errors import DataSourceError  # type: ignore[import-untyped]
+from pyogrio.errors import DataSourceError
 
 from areca.errors import LabelError
 from areca.tiles import ground_pixel_m

@@ -1,7 +1,8 @@
 """Regional runs: the block as unit of work, resume, publication, report."""
 
-from areca.runs.block_task import BlockDone
-from areca.runs.request import RunPlan, RunRequest
+from areca.runs.ledger import BlockDone
+from areca.runs.plan import RunPlan
+from areca.runs.request import RunRequest
 from areca.runs.result import RunResult
 from areca.runs.run import run_census
 from areca.runs.schedule import Progress

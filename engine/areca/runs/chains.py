@@ -19,7 +19,7 @@ from areca.tiles import Window
 if TYPE_CHECKING:
     import pandas as pd
 
-    from areca.runs.request import RunPlan
+    from areca.runs.plan import RunPlan
     from areca.tiles import Block
 
 

@@ -13,9 +13,9 @@ from areca.runs.folder import write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from areca.runs.block_task import BlockDone
     from areca.runs.folder import RunFolder
-    from areca.runs.request import RunPlan
+    from areca.runs.ledger import BlockDone
+    from areca.runs.plan import RunPlan
     from areca.tiles import Block
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from areca.runs.block_task import workers_of
 from areca.runs.folder import file_sha256, write_json
+from areca.runs.ledger import workers_of
 
 if TYPE_CHECKING:
     from areca.runs.request import RunRequest

@@ -29,7 +29,8 @@ from areca.tiles import Window, ground_pixel_m
 
 if TYPE_CHECKING:
     from areca.catalog import Scene
-    from areca.runs.request import RunPlan, RunRequest
+    from areca.runs.plan import RunPlan
+    from areca.runs.request import RunRequest
     from areca.runs.result import RunResult
 
 DETAIL_HEIGHT, DETAIL_WIDTH = 1000, 1300

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from areca.inference import Area
     from areca.objects import Origin
-    from areca.runs.block_task import BlockDone
     from areca.runs.folder import RunFolder
-    from areca.runs.request import RunPlan
+    from areca.runs.ledger import BlockDone
+    from areca.runs.plan import RunPlan
     from areca.tiles import Block
 
 ROWS_PER_FILE = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from areca.runs.block_task import BlockDone, workers_of
+from areca.runs.ledger import BlockDone, workers_of
 
 if TYPE_CHECKING:
     from pathlib import Path

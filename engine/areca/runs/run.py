@@ -10,6 +10,7 @@ from areca.measures import read_objects
 from areca.runs.chains import blocks_to_add
 from areca.runs.folder import RunFolder, write_atomically, write_text
 from areca.runs.holes import write_holes
+from areca.runs.ledger import Ledger
 from areca.runs.manifest import write_manifest
 from areca.runs.present import present
 from areca.runs.publish import publish, read_seams, settle
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from areca.runs.block_task import BlockDone
-    from areca.runs.request import RunPlan, RunRequest
+    from areca.runs.ledger import BlockDone
+    from areca.runs.plan import RunPlan
+    from areca.runs.request import RunRequest
     from areca.runs.schedule import Progress
     from areca.tiles import Block
 
@@ -49,9 +51,9 @@ def run_census(
     """
     start, folder = time.perf_counter(), RunFolder(out.resolve())
     request.model.verify()
-    key = request.digest
+    ledger = Ledger(folder=folder, key=request.digest)
     folder.claim(request.to_dict())
-    plan, blocks, resumed = _all_blocks(client, folder, request.plan, key, progress)
+    plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
     if all(block.error for block in blocks):
         raise RunError(
             f"all {len(blocks)} blocks failed; the first: {blocks[0].error}. Once the "
@@ -75,17 +77,17 @@ def run_census(
 
 
 def _all_blocks(
-    client: Client, folder: RunFolder, plan: RunPlan, key: str, progress: Progress
+    client: Client, plan: RunPlan, ledger: Ledger, progress: Progress
 ) -> tuple[RunPlan, list[BlockDone], int]:
     """Return the plan, its reports, and how many blocks were done before.
 
     Blocks that chains of rivals lead to are run as well, until none is left.
     """
-    tasks = plan.tasks(folder, key)
-    blocks, resumed = run_blocks(client, tasks, progress)
+    blocks, resumed = run_blocks(client, plan, ledger, progress)
+    folder = ledger.folder
     while more := blocks_to_add(plan, read_seams(folder, finished(plan, blocks))):
         plan = plan.with_blocks(more)
-        blocks, _ = run_blocks(client, plan.tasks(folder, key), progress)
+        blocks, _ = run_blocks(client, plan, ledger, progress)
     return plan, blocks, resumed
 
 

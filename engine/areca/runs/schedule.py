@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 from distributed import as_completed
 
 from areca.errors import RunError
-from areca.runs.block_task import BlockDone, BlockTask, find_done, run_block
+from areca.runs.block_task import run_block
+from areca.runs.ledger import BlockDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from distributed import Client, Future
+
+    from areca.runs.ledger import Ledger
+    from areca.runs.plan import RunPlan
+    from areca.tiles import Block
 
 QUEUED_PER_WORKER = 1
 """Blocks that wait at a worker beyond those that run, so that none has to idle."""
@@ -29,71 +34,72 @@ class Progress(Protocol):
 
 
 def run_blocks(
-    client: Client, tasks: Sequence[BlockTask], progress: Progress
+    client: Client, plan: RunPlan, ledger: Ledger, progress: Progress
 ) -> tuple[list[BlockDone], int]:
     """Run the blocks that are not done yet.
 
     The graph never holds the region: a few blocks per worker are in flight, and each
-    returns about 1 kB.
+    returns about 1 kB. A lost scheduler ends in `RunError`; finished blocks are kept.
 
     Args:
         client: Where to run.
-        tasks: All blocks, in order.
+        plan: The blocks.
+        ledger: What is done already.
         progress: Told of every block that ends.
 
     Returns:
-        The report of every block, in the order of the tasks (those with an `error`
+        The report of every block, in the order of the plan (those with an `error`
         failed twice), and how many were done before.
-    A lost scheduler ends in `RunError`; finished blocks are kept.
     """
+    total = len(plan.blocks)
     reports: dict[str, BlockDone] = {}
-    waiting: deque[tuple[BlockTask, int]] = deque()
-    for task in tasks:
-        done = find_done(task)
+    waiting: deque[tuple[Block, int]] = deque()
+    for block in plan.blocks:
+        done = ledger.find(block)
         if done is None:
-            waiting.append((task, 1))
+            waiting.append((block, 1))
         else:
             reports[done.name] = done
-            progress(done, total=len(tasks), resumed=True)
+            progress(done, total=total, resumed=True)
     resumed = len(reports)
-    for done in _drain(client, waiting):
+    for done in _drain(client, plan, ledger, waiting):
         reports[done.name] = done
-        progress(done, total=len(tasks), resumed=False)
-    return [reports[task.block.name] for task in tasks], resumed
+        progress(done, total=total, resumed=False)
+    return [reports[block.name] for block in plan.blocks], resumed
 
 
 def _drain(
-    client: Client, waiting: deque[tuple[BlockTask, int]]
+    client: Client, plan: RunPlan, ledger: Ledger, waiting: deque[tuple[Block, int]]
 ) -> Iterator[BlockDone]:
     """Yield the report of each block as it ends; failed ones join the queue once."""
-    running: dict[object, tuple[BlockTask, int]] = {}
+    running: dict[object, tuple[Block, int]] = {}
     ended = as_completed()
     limit = _in_flight(client)
     while waiting or running:
         while waiting and len(running) < limit:
-            task, attempt = waiting.popleft()
-            future = client.submit(run_block, task, pure=False)
-            running[future.key] = (task, attempt)
+            block, attempt = waiting.popleft()
+            future = client.submit(run_block, plan.task(block, ledger), pure=False)
+            running[future.key] = (block, attempt)
             ended.add(future)
         future = next(ended)
-        task, attempt = running.pop(future.key)
-        done = _report(future, task)
+        block, attempt = running.pop(future.key)
+        done = _report(future, block, ledger)
         if done.error is not None and attempt < TRIES:
-            waiting.append((task, attempt + 1))
+            waiting.append((block, attempt + 1))
         else:
             yield done
 
 
-def _report(future: Future[BlockDone], task: BlockTask) -> BlockDone:
+def _report(future: Future[BlockDone], block: Block, ledger: Ledger) -> BlockDone:
     if future.status == "finished":
         return future.result()
     if future.status == "error":
         # A worker that died (KilledWorker) or a defect; the block is a hole, named.
         error = future.exception()
         text = f"{type(error).__name__}: {error}"
-        return BlockDone(name=task.block.name, key=task.key, error=text)
+        return BlockDone(name=block.name, key=ledger.key, error=text)
     raise RunError(
-        f"the scheduler is lost (block {task.block.name} is {future.status}); finished "
+        f"the scheduler is lost (block {block.name} is {future.status}); finished "
         "blocks are kept: run the same command to resume"
     )
 

@@ -210,7 +210,7 @@ def _complete(
                 [scene],
                 statistics=statistics,
                 options=options,
-                progress=progress,
+                progress=_renamed(progress, f"complete {fold + 1} of 2"),
             )
             return as_loaded(network.state_dict(), draft)
 
@@ -220,6 +220,12 @@ def _complete(
         done[index] = result.scene
         counts[image.name] = {"added": result.added, "doubtful": result.doubtful}
     return done, {"completed": counts}
+
+
+def _renamed(progress: Progress | None, phase: str) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda _phase, step, steps, parts: progress(phase, step, steps, parts)
 
 
 def _normalised(images: Sequence[TrainImage], shares: Sequence[float]) -> list[float]:

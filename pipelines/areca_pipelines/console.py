@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -21,7 +22,6 @@ from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from areca.models.handle import Model
@@ -143,10 +143,16 @@ def print_result(result: RunResult) -> None:
     )
     for hole in result.holes:
         OUT.print(f"[red]hole[/red] block {hole.name}: {hole.error}", soft_wrap=True)
-    OUT.print(f"table   {folder.objects}", soft_wrap=True)
-    OUT.print(f"report  {folder.report}", soft_wrap=True)
+    OUT.print(f"table   {_near(folder.objects)}", soft_wrap=True)
+    OUT.print(f"report  {_near(folder.report)}", soft_wrap=True)
     if result.holes:
-        OUT.print(f"holes   {folder.holes}", soft_wrap=True)
+        OUT.print(f"holes   {_near(folder.holes)}", soft_wrap=True)
+
+
+def _near(path: Path) -> Path:
+    """Return a path as seen from here where it lies below, else whole."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def print_plan(summary: PlanSummary) -> None:

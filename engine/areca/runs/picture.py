@@ -190,9 +190,10 @@ def _density(
     counts = np.zeros(shape, np.float64)
     np.add.at(counts, (row, column), 1.0)
     side = max(9, round(100 / metres_per_pixel))
-    per_hectare = uniform_filter(counts, side, mode="constant") / (
-        metres_per_pixel**2 / 1e4
-    )
+    # Near the edge only the part of the square that lies in the picture counts.
+    share = uniform_filter(np.ones(shape), side, mode="constant")
+    mean = uniform_filter(counts, side, mode="constant") / share
+    per_hectare = mean / (metres_per_pixel**2 / 1e4)
     return np.asarray(per_hectare[row, column])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -214,18 +215,33 @@ def _model(request: RunRequest) -> ModelFacts:
         sha256=card.sha256,
         licence=card.license,
         data=card.data,
-        scores=_flat(card.scores),
+        scores=_grounds(card.scores),
     )
 
 
-def _flat(scores: object, name: str = "") -> dict[str, float | str]:
-    """Return nested scores as one level of names."""
-    if not isinstance(scores, dict):
-        return {name: scores if isinstance(scores, (int, float)) else str(scores)}
-    flat: dict[str, float | str] = {}
+def _grounds(scores: Mapping[str, Any], name: str = "") -> dict[str, str]:
+    """Return one line of words for each ground that a model was scored on."""
+    lines: dict[str, str] = {}
     for key, value in scores.items():
-        flat |= _flat(value, f"{name}: {key}" if name else str(key).replace("_", " "))
-    return flat
+        where = f"{name}, {key}" if name else key
+        if isinstance(value, Mapping) and "recall" in value:
+            lines[where] = _score_words(value)
+        elif isinstance(value, Mapping):
+            lines |= _grounds(value, where)
+        else:
+            lines[where] = str(value)
+    return lines
+
+
+def _score_words(score: Mapping[str, Any]) -> str:
+    words = [f"recall {score['recall']:.3f}", f"precision {score['precision']:.3f}"]
+    if score.get("n_true") is not None:
+        words.append(f"{score['n_true']} labelled, {score['n_found']} found")
+    if score.get("radius_bias") is not None:
+        words.append(f"radius bias {score['radius_bias']:+.1%}")
+    if score.get("centre_error_median_m") is not None:
+        words.append(f"centre error {score['centre_error_median_m']:.2f} m (median)")
+    return "; ".join(words)
 
 
 def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:

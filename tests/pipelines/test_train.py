@@ -158,6 +158,17 @@ def test_an_image_of_another_pixel_is_brought_to_the_pixel_of_the_card(data):
     assert image.pixels[0, y, x] == 200
 
 
+def test_an_image_that_teaches_shapes_keeps_its_pixels(data):
+    text = RECIPE.replace("resolution_m = 0.5", "resolution_m = 0.25")
+    (data / "any.toml").write_text(
+        text.replace('image = "discs.tif"', 'image = "discs.tif"\nany_scale = true', 1)
+    )
+    recipe = read_recipe(str(data / "any.toml"), TrainRecipe)
+    image = load_image(data, recipe.images[0], recipe)
+    assert image.pixels.shape == (3, 256, 256)
+    np.testing.assert_allclose(image.circles.radius, 8, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

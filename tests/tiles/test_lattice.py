@@ -80,6 +80,17 @@ def test_blocks_divide_the_tiles_of_a_region_and_keep_their_place(down, across):
     assert all(block.window.intersection(corner) for block in inside)
 
 
+def test_a_block_larger_than_the_region_is_no_larger_than_its_tiles():
+    lattice = Lattice.of(UTM, core_px=64)
+    region = lattice.window(UTM)
+    grid = BlockGrid(lattice=lattice, region=region, tiles_down=1000, tiles_across=1000)
+    (block,) = grid.blocks()
+
+    assert block.window.intersection(region) == region
+    assert block.window.intersection(region.grow(63)) == block.window
+    assert len(grid.tiles(block)) == block.window.size // 64**2
+
+
 def test_a_block_name_sorts_like_its_place():
     window = Window(0, 0, 1, 1)
     names = [

@@ -8,11 +8,12 @@ import torch
 
 from areca.chips.augment import AugmentOptions
 from areca.chips.sampling import SampleOptions
-from areca.errors import LabelError, RunError
+from areca.errors import LabelError, ModelError, RunError
 from areca.evaluation import detect, score_detections
 from areca.labels import CircleLabels, split_ground
 from areca.models.adapter import Detections, load_network
 from areca.models.card import ModelCard
+from areca.models.weights import build_network, load_weights, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.images import Check, TrainImage
 from areca.training.loop import FitOptions, fit_network, measure_bands, schedule
@@ -132,6 +133,24 @@ def test_a_drawn_scene_is_learnt_and_the_whole_run_repeats(image, card, tmp_path
         max_distance_m=2,
     )
     assert test.rounded() == scores["drawn"]["test"]
+
+
+def test_a_run_starts_from_another_model_only_if_the_networks_agree(
+    image, card, tmp_path
+):
+    torch.manual_seed(9)
+    start = save_model(build_network(card), replace(card, name="start"), tmp_path / "s")
+    # With no learning rate what comes out is what was put in, up to the norms.
+    still = replace(FIT, steps=1, learning_rate=1e-12)
+    plan = replace(PLAN, fit=still, start=start, threshold_recall=None)
+    model = train_model([image], card, plan, out=tmp_path / "model")
+    one, other = load_weights(start), load_weights(model)
+    assert torch.allclose(one.down.conv.weight, other.down.conv.weight, atol=1e-6)
+    assert model.card.training["started_from"] == start.card.digest
+    options = {**card.architecture_options, "width": 24}
+    wider = replace(card, architecture_options=options)
+    with pytest.raises(ModelError, match="cannot start from 'start'"):
+        train_model([image], wider, plan, out=tmp_path / "wider")
 
 
 def test_held_back_ground_never_has_a_loss(image):

@@ -24,7 +24,7 @@ class BlockGrid:
 
     lattice: Lattice
     region: Window
-    """The pixels that have imagery; blocks may reach beyond it."""
+    """The pixels that have imagery; blocks reach beyond it by less than a tile."""
     tiles_down: int
     """Rows of tiles in a block."""
     tiles_across: int
@@ -49,7 +49,9 @@ class BlockGrid:
         height = self.tiles_down * self.lattice.core_px
         width = self.tiles_across * self.lattice.core_px
         row0, col0 = (first[0] + row) * height, (first[1] + col) * width
-        window = Window(row0, col0, row0 + height, col0 + width)
+        square = Window(row0, col0, row0 + height, col0 + width)
+        # A block larger than the imagery shall not cost more memory than the imagery.
+        window = square.intersection(self._tiled()) or square
         return Block(row=row, col=col, window=window)
 
     def blocks(self, window: Window | None = None) -> Iterator[Block]:
@@ -71,6 +73,16 @@ class BlockGrid:
         """Return the tiles of a block that have imagery, row by row."""
         inside = block.window.intersection(self.region)
         return [] if inside is None else list(self.lattice.tiles(inside))
+
+    def _tiled(self) -> Window:
+        """Return the region, grown to whole tiles."""
+        core, region = self.lattice.core_px, self.region
+        return Window(
+            region.row0 // core * core,
+            region.col0 // core * core,
+            -(-region.row1 // core) * core,
+            -(-region.col1 // core) * core,
+        )
 
     def _index(self, window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
         height = self.tiles_down * self.lattice.core_px

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from areca.chips.augment import AugmentOptions
 from areca.chips.sampling import SampleOptions
 from areca.models.card import ModelCard
+from areca.models.handle import load_model
 from areca.training.complete import CompleteOptions
 from areca.training.loop import FitOptions, Progress
 from areca.training.run import TrainPlan, train_model
@@ -63,6 +64,7 @@ def plan_of(form: TrainRecipe) -> TrainPlan:
             sample=SampleOptions(**form.sample.model_dump()),
             augment=AugmentOptions(**form.augment.model_dump()),
         ),
+        start=load_model(form.start_from) if form.start_from else None,
         guard_m=form.split.guard_m,
         match_m=form.match_m,
         threshold_recall=form.threshold_recall,

@@ -52,7 +52,9 @@ class Raster:
 
 def load_image(data: Path, form: ImageForm, recipe: TrainRecipe) -> TrainImage:
     """Return one image with its labels, its ground dealt."""
-    raster = read_raster(data / form.image, recipe, form.nodata)
+    raster = read_raster(
+        data / form.image, recipe, form.nodata, resample=not form.any_scale
+    )
     labels = read_labels(data / form.labels, raster.geobox)
     circles = circles_of(labels, raster.geobox)
     valid = raster.valid.copy()
@@ -112,7 +114,9 @@ def load_check(data: Path, form: CheckForm, recipe: TrainRecipe) -> Check:
     return Check(name=form.name, image=image, match_m=form.match_m, boxes=boxes)
 
 
-def read_raster(path: Path, recipe: TrainRecipe, nodata: int | None) -> Raster:
+def read_raster(
+    path: Path, recipe: TrainRecipe, nodata: int | None, *, resample: bool = True
+) -> Raster:
     """Return an 8-bit image whole, at the card's pixel.
 
     Raises:
@@ -128,7 +132,7 @@ def read_raster(path: Path, recipe: TrainRecipe, nodata: int | None) -> Raster:
                 )
             geobox = GeoBox(file.shape, file.transform, str(file.crs))
             factor = pixel_size_m(geobox) / recipe.card.resolution_m
-            if abs(factor - 1) < SAME_PIXEL:
+            if abs(factor - 1) < SAME_PIXEL or not resample:
                 factor = 1.0
             shape = (round(file.height * factor), round(file.width * factor))
             pixels = file.read(

@@ -107,6 +107,8 @@ class ImageForm(_Form):
     """Polygons within which the labels are complete; the whole image if left out."""
     labels_only: bool = False
     """Labels are few of many: only the ground within them counts."""
+    any_scale: bool = False
+    """Take the pixels as they are, whatever they measure: teaches shapes, not sizes."""
     sure_column: str | None = None
     """Labels whose value here is 1 or more count for recall; all if left out."""
     hold_out: str | None = None
@@ -151,6 +153,8 @@ class TrainRecipe(_Form):
     network: NetworkForm = NetworkForm()
     sample: SampleForm = SampleForm()
     augment: AugmentForm = AugmentForm()
+    start_from: str | None = None
+    """Model whose weights the network starts from; random ones if left out."""
     complete: CompleteForm | None = None
     checks: tuple[CheckForm, ...] = ()
 

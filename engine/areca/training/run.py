@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from areca.errors import ModelError
 from areca.evaluation import (
     DISTURBANCES,
     detect,
@@ -16,7 +17,7 @@ from areca.evaluation import (
     score_overlap,
 )
 from areca.models.adapter import HeatmapDetector
-from areca.models.weights import build_network, save_model
+from areca.models.weights import build_network, load_weights, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.loop import FitOptions, Progress, fit_network, measure_bands
 from areca.training.threshold import choose_threshold
@@ -49,6 +50,8 @@ class TrainPlan:
     without it the threshold has the best F1 there, which needs complete labels."""
     threshold_margin: float = 1.0
     """Factor on that threshold, for ground unlike the validation ground."""
+    start: Model | None = None
+    """Model whose weights the final network starts from; random ones if not given."""
     complete: CompleteOptions | None = None
     """How labels are completed first; not at all if not given."""
     complete_steps: int = 0
@@ -81,7 +84,7 @@ def train_model(
         The handle of the written model.
     """
     scenes = [image.scene(plan.guard_m) for image in images]
-    statistics = measure_bands(scenes)
+    statistics = measure_bands(_dealt(images, scenes))
     draft = replace(draft, mean=statistics.mean, std=statistics.std)
     scenes, completed = _complete(images, scenes, draft, plan, progress)
     shares = [
@@ -89,7 +92,7 @@ def train_model(
         for image, scene in zip(images, scenes, strict=True)
     ]
     network = fit_network(
-        new_network(draft, plan.fit.seed),
+        _start(draft, plan),
         scenes,
         statistics=statistics,
         options=plan.fit,
@@ -119,6 +122,26 @@ def new_network(card: ModelCard, seed: int) -> CentreRadiusNet:
     """Return the card's network with weights drawn from a seed."""
     torch.manual_seed(seed)
     return build_network(card)
+
+
+def _start(draft: ModelCard, plan: TrainPlan) -> CentreRadiusNet:
+    """Return the network that fitting starts from.
+
+    Raises:
+        ModelError: the model to start from has another network.
+    """
+    network = new_network(draft, plan.fit.seed)
+    if plan.start is None:
+        return network
+    try:
+        network.load_state_dict(load_weights(plan.start).state_dict())
+    except RuntimeError as error:
+        raise ModelError(
+            f"{draft.name!r} cannot start from {plan.start.card.name!r}: its network "
+            f"has {dict(plan.start.card.architecture_options)}, the recipe asks for "
+            f"{dict(draft.architecture_options)}; make them equal"
+        ) from error
+    return network
 
 
 def as_loaded(state: Mapping[str, Any], card: ModelCard) -> LoadedModel:
@@ -204,7 +227,7 @@ def _complete(
         def fit(scene: LabelledScene, fold: int) -> LoadedModel:
             seed = plan.fit.seed + 1 + fold
             options = replace(plan.fit, steps=plan.complete_steps, seed=seed)
-            statistics = measure_bands(scenes)
+            statistics = measure_bands(_dealt(images, scenes))
             network = fit_network(
                 new_network(draft, seed),
                 [scene],
@@ -220,6 +243,14 @@ def _complete(
         done[index] = result.scene
         counts[image.name] = {"added": result.added, "doubtful": result.doubtful}
     return done, {"completed": counts}
+
+
+def _dealt(
+    images: Sequence[TrainImage], scenes: Sequence[LabelledScene]
+) -> list[LabelledScene]:
+    """Return the scenes whose ground is dealt: they are what the model is for."""
+    pairs = zip(images, scenes, strict=True)
+    return [scene for image, scene in pairs if image.split is not None]
 
 
 def _renamed(progress: Progress | None, phase: str) -> Progress | None:
@@ -244,7 +275,8 @@ def _normalised(images: Sequence[TrainImage], shares: Sequence[float]) -> list[f
 
 def _versions(plan: TrainPlan) -> dict[str, Any]:
     names = ("areca", "torch", "numpy", "scipy", "pillow")
-    return {
+    started = {} if plan.start is None else {"started_from": plan.start.card.digest}
+    return started | {
         "seed": plan.fit.seed,
         "threads": plan.fit.threads,
         "bfloat16": plan.fit.bfloat16,

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from areca.features import FeatureStack, standardize
-from areca.inference.session import session_of
 from areca.objects import (
     centred_in,
     disc_candidates,
@@ -152,6 +151,9 @@ def _run_tiles(
     predictor: Predictor,
 ) -> Iterator[tuple[Tile, Detections, float]]:
     """Yield the detections of each tile; the next batch waits while one is decoded."""
+    # Here, because it brings torch (2.5 s), which only the workers need.
+    from areca.inference.session import session_of  # noqa: PLC0415
+
     options = predictor.options
     session = session_of(predictor.model, options)
     waiting: deque[tuple[Sequence[Tile], Future[tuple[Raw, float]]]] = deque()

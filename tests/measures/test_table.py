@@ -13,6 +13,7 @@ from geopandas.testing import assert_geodataframe_equal
 
 from areca.errors import GridError
 from areca.measures import MEASURES, circles, measure
+from areca.objects.circles import circle_polygons
 
 WGS84 = pyproj.Geod(ellps="WGS84")
 PLACES = [
@@ -199,6 +200,41 @@ def test_a_method_that_is_known_stays():
     assert row.area_m2[2] / row.area_m2[1] == pytest.approx(math.pi / 4, rel=1e-12)
 
 
+@pytest.mark.parametrize(("longitude", "latitude"), PLACES)
+@pytest.mark.parametrize("radius", [0.5, 5.0, 200.0])
+@pytest.mark.parametrize("segments", [8, 32])
+def test_a_disc_of_a_model_has_the_measures_of_a_circle(
+    longitude, latitude, radius, segments
+):
+    drawn = circle_polygons([0.0], [0.0], [radius], [radius], segments=segments)[0]
+    disc = placed(drawn, longitude, latitude).assign(radius_method="model")
+
+    for crs, table in in_all_crs(disc, longitude, latitude).items():
+        row = measure(table).iloc[0]
+        assert row.area_m2 == pytest.approx(math.pi * radius**2, rel=1e-6), crs
+        assert row.radius_m == pytest.approx(radius, rel=1e-6), crs
+        assert row.perimeter_m == pytest.approx(2 * math.pi * radius, rel=1e-6), crs
+        assert row.width_m == pytest.approx(2 * radius, rel=1e-6), crs
+        assert row.length_m == row.width_m
+        assert math.isnan(row.orientation_deg)  # noise of the drawing, else
+
+
+def test_only_the_discs_of_a_model_are_measured_as_circles():
+    shape = rectangle(4.0, 9.0, 30.0)
+    table = gpd.GeoDataFrame(
+        {"radius_method": ["model", "mask", "model"]},
+        geometry=[shapely.Point(0, 0).buffer(5), shape, shapely.Point(0, 0)],
+        crs=local_frame(11.4, 45.0),
+    )
+
+    row = measure(table)
+
+    assert row.orientation_deg[1] == pytest.approx(30.0, abs=1e-6)
+    assert row.length_m[1] == pytest.approx(9.0, rel=1e-7)
+    assert math.isnan(row.orientation_deg[0])
+    assert row.loc[2, SIZES].isna().all()
+
+
 def test_real_crowns_measure_the_same_from_every_crs(shared_data):
     crowns = gpd.read_parquet(
         shared_data / "neon_tree_crowns" / "OSBS_field_crown_polygons.parquet"
@@ -369,6 +405,24 @@ def test_a_missing_crs_is_named():
         measure(table)
     with pytest.raises(GridError, match="no CRS"):
         circles(dgpd.from_geopandas(table, npartitions=1))
+
+
+@pytest.mark.parametrize("function", [measure, circles])
+@pytest.mark.parametrize("case", ["csv", "csv with crs", "frame", "renamed", "dask"])
+def test_a_missing_geometry_column_is_named(function, case):
+    rows = pd.DataFrame({"name": ["a"], "geometry": ["POINT (1 2)"]})
+    placed_rows = gpd.GeoDataFrame(geometry=[shapely.Point(1, 2)], crs=4326)
+    renamed = placed_rows.rename(columns={"geometry": "place"})
+    table = {
+        "csv": rows,
+        "csv with crs": rows.assign(crs="EPSG:4326"),
+        "frame": gpd.GeoDataFrame({"name": ["a"]}),
+        "renamed": renamed,
+        "dask": dgpd.from_geopandas(renamed, npartitions=1),
+    }[case]
+
+    with pytest.raises(GridError, match=r"DataFrame .*\['.*no geometry column"):
+        function(table)
 
 
 def test_a_crs_without_a_place_is_named():

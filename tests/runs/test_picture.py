@@ -126,6 +126,23 @@ def test_dots_lie_on_their_objects_and_warm_up_with_density():
     assert warm[0] > 180 > 150 > pixels[150, 400, 0]  # yellow against violet
 
 
+def test_a_sample_has_the_density_of_all():
+    rng = np.random.default_rng(4)
+    places = np.unique(rng.integers([5, 5], [595, 300], (20_000, 2)), axis=0) + 0.5
+
+    whole = overview(ground(), np.repeat(places, 4, axis=0), metres_per_pixel=2.0)
+    sample = overview(ground(), places, metres_per_pixel=2.0, weight=4.0)
+    unweighted = overview(ground(), places, metres_per_pixel=2.0)
+
+    legend = np.s_[-40:, 300:]
+    np.testing.assert_array_equal(np.asarray(sample)[legend], np.asarray(whole)[legend])
+    assert (np.asarray(unweighted)[legend] != np.asarray(whole)[legend]).any()
+    column, row = places.astype(int).T
+    np.testing.assert_array_equal(
+        np.asarray(sample)[row, column], np.asarray(whole)[row, column]
+    )
+
+
 def test_a_hole_is_red_inside_and_nowhere_else():
     ring = np.array([[100, 100], [200, 100], [200, 200], [100, 200]])
 

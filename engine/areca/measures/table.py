@@ -59,10 +59,13 @@ def measure(objects: Table) -> Table:
     UTM give the same figures. Edges are the shortest lines between the vertices; holes
     count as not covered; parts of a multipolygon are one object; a polygon that crosses
     itself is repaired first. Objects at the antimeridian are whole. Heights are
-    ignored. A table with no CRS, or with coordinates outside it, ends in GridError.
+    ignored. A table with no geometry column, with no CRS, or with coordinates outside
+    it, ends in GridError.
 
     What `radius_m` means is named in `radius_method`. A value that is already there
-    stays (`"model"`: the model gave the radius and drew the circle). Otherwise it is:
+    stays (`"model"`: the model gave the radius, and the polygon stands for a circle:
+    its own area, and the perimeter, width and length of the circle of that area).
+    Otherwise it is:
 
     - `"ellipse_of_box"` for a rectangle along the axes of the CRS. A box says how far a
       crown reaches, not what it covers, so `area_m2` and `perimeter_m` are those of
@@ -82,8 +85,9 @@ def measure(objects: Table) -> Table:
         `area_m2`, `perimeter_m`, `center_x`, `center_y` (CRS units), `center_lon`,
         `center_lat` (WGS 84 degrees), `radius_m`, `radius_method`, `width_m`,
         `length_m` (smallest rectangle around the object), `orientation_deg` (its long
-        side, degrees clockwise from true north, 0 to 180). NaN where the geometry is
-        null or empty, and sizes of points and lines.
+        side, degrees clockwise from true north, 0 to 180; NaN for the method
+        `"model"`, as a circle has no long side). NaN where the geometry is null or
+        empty, and sizes of points and lines.
     """
     require_crs(objects)
     if isinstance(objects, dgpd.GeoDataFrame):
@@ -96,14 +100,31 @@ def require_crs(objects: gpd.GeoDataFrame | dgpd.GeoDataFrame) -> pyproj.CRS:
     """Return the CRS of a table.
 
     Raises:
-        GridError: it has none.
+        GridError: it has none, or no geometry column that could have one.
     """
+    if not _has_geometry(objects):
+        raise GridError(
+            f"a {type(objects).__name__} with the columns {list(objects.columns)} has "
+            "no geometry column, so nothing in it has a size or a place. Make one "
+            "first, for example geopandas.GeoDataFrame(table, "
+            "geometry=geopandas.GeoSeries.from_wkt(table['geometry']), crs='EPSG:...')."
+        )
     if objects.crs is None:
         raise GridError(
             f"cannot measure a table of {len(objects.columns)} columns: it has no CRS, "
             "so its units have no size. Name it first: objects.set_crs('EPSG:...')."
         )
     return pyproj.CRS(objects.crs)
+
+
+def _has_geometry(table: object) -> bool:
+    """Return whether a table names a geometry column and holds it."""
+    if isinstance(table, dgpd.GeoDataFrame):
+        table = make_meta(table)
+    return (
+        isinstance(table, gpd.GeoDataFrame)
+        and table.active_geometry_name in table.columns
+    )
 
 
 def _measured(objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -119,7 +140,8 @@ def _measured(objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if present.any():
         # A circle drawn for a box keeps the method, and is not made smaller again.
         boxes = ((method == "ellipse_of_box") & is_quadrilateral(geometry))[present]
-        for name, values in _measures(geometry[present], boxes, earth).items():
+        measures = _measures(geometry[present], boxes, earth)
+        for name, values in _rounded_off(measures, method[present] == "model").items():
             column = np.full(len(objects), np.nan)
             column[present] = values
             found[name] = column
@@ -171,6 +193,27 @@ def _measures(
         "width_m": np.where(areal, rectangles.width_m, np.nan),
         "length_m": np.where(areal, rectangles.length_m, np.nan),
         "orientation_deg": np.where(areal, rectangles.orientation_deg, np.nan),
+    }
+
+
+def _rounded_off(
+    measures: dict[str, NDArray[np.float64]], discs: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the measures with those of circles where `discs`, shape (n,), is True.
+
+    A circle is drawn as a polygon of equal area: its area is right, but its outline is
+    longer (0.16 % with 32 sides), it is narrower, and its long side means nothing.
+    """
+    diameter = 2 * measures["radius_m"]
+    of_a_disc = {
+        "perimeter_m": np.pi * diameter,
+        "width_m": diameter,
+        "length_m": diameter,
+        "orientation_deg": np.full(discs.shape, np.nan),
+    }
+    return measures | {
+        name: np.where(discs, values, measures[name])
+        for name, values in of_a_disc.items()
     }
 
 

@@ -120,8 +120,9 @@ def overview(
     metres_per_pixel: float,
     scores: NDArray[np.floating] | None = None,
     holes_px: Sequence[NDArray[np.floating]] = (),
+    weight: float = 1.0,
 ) -> Image.Image:
-    """Draw the whole region, decimated, with every object as a dot.
+    """Draw the whole region, decimated, with a dot for each object or for some.
 
     Args:
         image: Shape (height, width, 3).
@@ -131,6 +132,9 @@ def overview(
             hectare has around each dot (mean over about 100 m, 9 px at least).
         holes_px: Rings x, y, shape (vertex, 2), of ground that was not searched;
             hatched in red.
+        weight: Objects that each point stands for: more than 1 where the points are a
+            sample, so that the density is that of all objects. The sample must be even
+            over the region; a lone point then shows as that many objects.
 
     Returns:
         An RGB image of the same size, the imagery toned down.
@@ -145,7 +149,7 @@ def overview(
     if len(row):
         if scores is None:
             ramp = DENSITY_RAMP
-            values = _density(row, column, (height, width), metres_per_pixel)
+            values = weight * _density(row, column, (height, width), metres_per_pixel)
             legend, name = (0.0, round_up(float(values.max()))), "objects per hectare"
         else:
             values = np.asarray(scores, float)[inside]

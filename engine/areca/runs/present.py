@@ -68,7 +68,7 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         settings=_settings(result, plan),
         timings=_timings(result),
         versions=software(),
-        truncated=sum(block.oversize for block in result.blocks),
+        oversize=sum(block.oversize for block in result.blocks),
     )
 
 

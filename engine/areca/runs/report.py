@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from areca.catalog import redact
 from areca.runs.charts import lay_out
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class InputItem:
     datetime: str
     """ISO 8601, or a range."""
     href: str
-    """Where it was read; shown without query, fragment and user."""
+    """Where it was read; shown without user and query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class ReportContext:
     """All that the report shows; nothing is read elsewhere."""
 
     title: str
-    state: Literal["DONE", "PARTIAL", "FAILED"]
+    state: Literal["DONE", "PARTIAL"]
     recipe: str
     created: str
     """ISO 8601."""
@@ -115,10 +115,10 @@ class ReportContext:
     """Stage to seconds, in the order to show."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Library to version; `areca` is named in the citation."""
-    truncated: int = 0
-    """Objects that touch the edge of what the model saw."""
-    notes: tuple[str, ...] = ()
-    """Further sentences for the reader, for instance what the labels were worth."""
+    oversize: int = 0
+    """Candidates that were not counted, as they are larger than `largest_m`."""
+    largest_m: float | None = None
+    """Largest diameter that the model can count, m; None where it is not known."""
 
 
 def render_report(context: ReportContext) -> str:
@@ -144,23 +144,6 @@ def render_report(context: ReportContext) -> str:
         most_rows=MOST_ROWS,
         hole_m2=math.fsum(hole.area_m2 for hole in context.holes),
     )
-
-
-def write_report(context: ReportContext, path: str | Path) -> None:
-    """Write the page of `render_report` to a local file (UTF-8)."""
-    Path(path).write_text(render_report(context), encoding="utf-8")
-
-
-def redacted(href: str) -> str:
-    """Return an address without user, query and fragment, where secrets travel.
-
-    Example:
-        >>> redacted("https://me:key@host.example/a/b.tif?sig=secret#x")
-        'https://host.example/a/b.tif'
-    """
-    parts = urlsplit(href)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def _charts(summary: Summary) -> list[tuple[str, str, Chart]]:
@@ -246,7 +229,7 @@ def _template() -> Template:
         "plain": _plain,
         "seconds": _seconds,
         "data_uri": _data_uri,
-        "redacted": redacted,
+        "redact": redact,
     }
     environment.filters.update(filters)
     return environment.get_template("report.html.jinja")

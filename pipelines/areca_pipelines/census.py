@@ -18,11 +18,11 @@ from areca.catalog import (
     redact,
     search,
 )
-from areca.errors import RecipeError
+from areca.errors import InputError, RecipeError
 from areca.features import FeatureStack
 from areca.inference import PredictOptions
 from areca.models.handle import load_model
-from areca.runs import RunRequest, run_census
+from areca.runs import RunFolder, RunRequest, run_census
 from areca.runtime import open_client
 from areca.tiles import ground_pixel_m
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
@@ -78,10 +78,19 @@ def run(
 
     Returns:
         How the run ended, with the folder and the counts.
+
+    Raises:
+        InputError: The run folder is no local folder.
     """
     ground = Ground(catalog=catalog, aoi=aoi, datetime=datetime)
+    if "://" in str(out):
+        raise InputError(
+            f"--out {redact(str(out))} is an object store; this version writes run "
+            "folders to a local disk only. Give a local folder and copy it afterwards"
+        )
     command = _command(recipe, Path(out), ground, settings or {})
     request = prepare(recipe, ground, settings, command=command)
+    RunFolder(Path(out)).check(request.to_dict())
     workers = read_recipe(recipe, CensusRecipe, settings).workers
     with open_client(cluster, workers=workers) as client:
         return run_census(
@@ -215,7 +224,7 @@ def _command(
     if ground.datetime is not None:
         words += ["--datetime", ground.datetime]
     for key, value in settings.items():
-        words += ["--set", f"{key}={value}"]
+        words += ["--set", f"{key}={redact(str(value))}"]
     return shlex.join([*words, "--out", str(out)])
 
 

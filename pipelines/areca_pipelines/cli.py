@@ -209,9 +209,11 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ArecaError):
         _say(" ".join(str(error).split()))
         return 2 if isinstance(error, InputError) else 1
+    from areca.catalog import redact
+
     _say(
-        f"unexpected {type(error).__name__}: {error}. This is a defect of areca; "
-        "--debug shows where"
+        f"unexpected {type(error).__name__}: {redact(str(error))}. This is a defect of "
+        "areca; --debug shows where"
     )
     return 1
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,7 +42,7 @@ class BlockBar:
     def __init__(self) -> None:
         """Prepare the bar; it is drawn from the first block on."""
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("blocks"),
@@ -82,7 +83,9 @@ class BlockBar:
         self._bar.update(self._task, completed=self._seen, description=text)
         if not NOTES.is_terminal and (done.error or not resumed):
             what = done.error or f"{done.settled + done.open} candidates"
-            NOTES.print(f"block {done.name} ({self._seen}/{total}): {what}")
+            NOTES.print(
+                f"block {done.name} ({self._seen}/{total}): {what}", markup=False
+            )
 
 
 class TrainingBar:
@@ -91,7 +94,7 @@ class TrainingBar:
     def __init__(self) -> None:
         """Prepare the bar; it is drawn from the first step on."""
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("steps"),
@@ -141,12 +144,21 @@ def print_result(result: RunResult) -> None:
         f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time in "
         "forward passes"
     )
+    if result.oversize:
+        _plain(
+            f"{result.oversize:,} candidates too large to be counted, see oversize.geojson"
+        )
     for hole in result.holes:
-        OUT.print(f"[red]hole[/red] block {hole.name}: {hole.error}", soft_wrap=True)
-    OUT.print(f"table   {_near(folder.objects)}", soft_wrap=True)
-    OUT.print(f"report  {_near(folder.report)}", soft_wrap=True)
+        _plain(f"hole    block {hole.name}: {hole.error}")
+    _plain(f"table   {_near(folder.objects)}")
+    _plain(f"report  {_near(folder.report)}")
     if result.holes:
-        OUT.print(f"holes   {_near(folder.holes)}", soft_wrap=True)
+        _plain(f"holes   {_near(folder.holes)}")
+
+
+def _plain(line: str) -> None:
+    """Print a line as it is: names and paths may hold what looks like markup."""
+    OUT.print(line, markup=False, soft_wrap=True)
 
 
 def _near(path: Path) -> Path:
@@ -160,7 +172,7 @@ def print_plan(summary: PlanSummary) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     items = summary.items
     shown = ", ".join(items[:3]) + (", …" if len(items) > 3 else "")
-    table.add_row("items", f"{len(items):,}  ({shown})")
+    table.add_row("items", escape(f"{len(items):,}  ({shown})"))
     table.add_row("blocks", f"{summary.blocks:,}")
     table.add_row("tiles", f"{summary.tiles:,}")
     table.add_row("pixels", f"{summary.pixels / 1e6:,.1f} million")
@@ -183,7 +195,7 @@ def print_models() -> None:
             f"{card.resolution_m:g} m",
             f"{card.tile_px} px",
             f"{card.parameters / 1e6:.2f} M",
-            card.license,
+            escape(card.license),
         )
     OUT.print(table)
 
@@ -209,7 +221,7 @@ def print_measured(measured: Summary, target: Path) -> None:
     if measured.count:
         OUT.print(f"mean radius  {measured.radius_mean_m:.2f} m")
         OUT.print(f"total area   {measured.area_m2:,.1f} m²")
-    OUT.print(f"table   {target}", soft_wrap=True)
+    _plain(f"table   {target}")
 
 
 def print_trained(model: Model) -> None:
@@ -220,5 +232,5 @@ def print_trained(model: Model) -> None:
     )
     OUT.print(f"threshold {card.score_threshold:g}")
     for ground, scores in card.scores.items():
-        OUT.print(f"{ground}: {scores}", soft_wrap=True)
-    OUT.print(f"model   {model.folder}", soft_wrap=True)
+        _plain(f"{ground}: {scores}")
+    _plain(f"model   {model.folder}")

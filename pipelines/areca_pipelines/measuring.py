@@ -38,6 +38,11 @@ def measure_file(source: Path, target: Path) -> Summary:
             f"{source} cannot be read as a table of shapes ({error}); give GeoParquet, "
             "GeoPackage, GeoJSON or another vector file"
         ) from error
+    if not isinstance(objects, gpd.GeoDataFrame):
+        raise InputError(
+            f"{source} is a table without shapes; give one with a geometry column, or "
+            "save the points as GeoPackage first"
+        )
     measured = measure(objects)
     write_objects(measured, target)
     return summarise(measured)

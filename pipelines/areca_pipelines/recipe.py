@@ -169,6 +169,8 @@ def _explain(error: ValidationError, form: type[BaseModel]) -> str:
     """Return the first fault as one line."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"the key {where!r} is missing; add it (see `areca recipes`)"
     if first["type"] != "extra_forbidden":
         return f"{where} is {first['input']!r}: {first['msg'].lower()}"
     known = _keys(form)

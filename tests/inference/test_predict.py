@@ -215,6 +215,20 @@ def test_what_was_never_seen_has_no_objects(world):
     assert (rows > 200).any()
 
 
+def test_an_infinite_pixel_costs_no_more_than_a_missing_one(world):
+    """In float32, what replaces infinity must not swamp the tile."""
+    cube, model = world
+    broken = cube.compute().astype("float32")
+    broken[:, 150, 200] = np.inf
+    missing = broken.where(np.isfinite(broken))
+
+    one = found(broken.chunk(y=100, x=100), model, block_tiles=2)
+    other = found(missing.chunk(y=100, x=100), model, block_tiles=2)
+
+    pd.testing.assert_frame_equal(one, other)
+    assert len(one) > 300
+
+
 def test_what_is_larger_than_the_halo_allows_is_listed_and_not_cut(world, monkeypatch):
     cube, model = world
     card = model.card

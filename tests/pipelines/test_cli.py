@@ -209,6 +209,9 @@ def test_secrets_in_addresses_are_written_nowhere(served, tmp_path, capfd):
     files, _ = served
     catalog = f"{files.url}/stac/catalog.json?sig=CANARY"
     call(*run_words(served, tmp_path / "run", catalog=catalog))
+    secret = f"catalog={files.url}/stac/catalog.json?sig=CANARY"
+    words = ["run", served[1] / "census.toml", "--set", secret]
+    call(*words, "--cluster", "threads", "--out", tmp_path / "run" / "set")
 
     streams = capfd.readouterr()
     assert "CANARY" not in streams.out + streams.err
@@ -269,6 +272,7 @@ def test_settings_replace_values_of_the_recipe(served, tmp_path):
             "unknown cluster",
         ),
         (["run", "tree_crown_demo", "--out", "x", "--set", "threshold"], "key=value"),
+        (["run", "tree_crown_demo", "--out", "s3://bucket/run"], "object store"),
         (["measure", "nothing.gpkg"], "no file"),
     ],
 )
@@ -277,6 +281,25 @@ def test_words_that_make_no_sense_are_one_line_and_code_2(words, says, capsys):
     error = capsys.readouterr().err
     assert says in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_table_without_shapes_cannot_be_measured(tmp_path, capsys):
+    (tmp_path / "points.csv").write_text("x,y\n1,2\n")
+    assert call("measure", tmp_path / "points.csv") == 2
+    assert "without shapes" in capsys.readouterr().err
+
+
+def test_a_recipe_without_a_key_names_it(served, tmp_path, capsys):
+    text = (served[1] / "census.toml").read_text().replace('title = "Drawn"\n', "")
+    (tmp_path / "census.toml").write_text(text)
+    words = run_words(served, tmp_path / "run", recipe=tmp_path / "census.toml")
+    assert call(*words) == 2
+    assert "the key 'title' is missing" in capsys.readouterr().err
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(served, tmp_path, capsys):
+    assert call(*run_words(served, tmp_path / "a[/b]" / "[bold]c")) == 0
+    assert "a[/b]/[bold]c" in capsys.readouterr().out
 
 
 def test_debug_shows_the_traceback(capsys):
@@ -329,12 +352,15 @@ def test_a_run_from_a_real_stac_api(served, tmp_path):
         document = json.loads(path.read_text()) | {"links": []}
         documents.append(tmp_path / path.name)
         documents[-1].write_text(json.dumps(document))
+    files.requests.clear()
     with serve_stac(*documents) as url:
         assert call(*run_words(served, tmp_path / "api", catalog=url)) == 0
+    assert {path.split("?")[0] for path in tile_reads(files)} == {
+        "/a.tif", "/b.tif", "/c.tif", "/d.tif",
+    }  # fmt: skip
     assert call(*run_words(served, tmp_path / "static")) == 0
 
     from_api = areca.read_objects(tmp_path / "api" / "objects")
     static = areca.read_objects(tmp_path / "static" / "objects")
     assert from_api.equals(static)
     assert len(from_api) > 300
-    assert {path.split("?")[0] for path in tile_reads(files)} >= {"/a.tif", "/d.tif"}

@@ -1,22 +1,29 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from catalog_rasters import make_item
 from worlds import PIXEL, draw_ground, noisy_model, write_scene
 
 import areca
 from areca.catalog import normalise_items
 from areca.errors import InputError, RunError
+from areca.inference import Predictor
+from areca.models.card_file import write_card
+from areca.models.handle import Model
 from areca.objects import disc_candidates
-from areca.runs import RunRequest, run_census
+from areca.runs import RunRequest, run, run_census
 from areca.runs.chains import blocks_to_add
 from areca.runs.folder import differences
 from areca.runtime import open_client
@@ -118,7 +125,6 @@ def test_an_object_knows_the_image_at_its_centre(clean):
     expected[right & below] = "d"
 
     assert objects["item_id"].astype(object).equals(expected.astype(object))
-    assert objects["datetime"].notna().all()
 
 
 def test_an_object_under_a_nodata_collar_belongs_to_the_image_below(
@@ -160,6 +166,7 @@ def test_the_same_call_again_repeats_no_block_and_gives_the_same_bytes(
     world, client, clean
 ):
     before = parquet_bytes(clean.folder.path)
+    clean.folder.manifest.unlink()
     stamps = {p: p.stat().st_mtime_ns for p in clean.folder.path.rglob("done.json")}
     lost = sorted(stamps)[3]
     lost.unlink()
@@ -174,9 +181,98 @@ def test_the_same_call_again_repeats_no_block_and_gives_the_same_bytes(
     assert kept == {p: s for p, s in stamps.items() if p != lost}
 
 
+def test_a_finished_run_is_left_as_it_is(world, client, clean, monkeypatch):
+    """Also when the second call is killed at once, and when the imagery is gone."""
+    monkeypatch.setattr(run, "publish", lambda *_: pytest.fail("published again"))
+    before = {p: p.read_bytes() for p in clean.folder.path.rglob("*") if p.is_file()}
+
+    again = run_census(
+        request_of(world), clean.folder.path, client=client, progress=quiet
+    )
+
+    assert again.state == "DONE"
+    assert again.summary == clean.summary
+    assert again.resumed == len(clean.blocks)
+    after = {p: p.read_bytes() for p in clean.folder.path.rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_a_damaged_table_is_published_again(world, client, tmp_path):
+    run_census(request_of(world), tmp_path, client=client, progress=quiet)
+    before = parquet_bytes(tmp_path)
+    (tmp_path / "objects" / "part-00000.parquet").write_bytes(b"half")
+
+    again = run_census(request_of(world), tmp_path, client=client, progress=quiet)
+
+    assert again.resumed == len(again.blocks)
+    assert parquet_bytes(tmp_path) == before
+
+
+def test_what_is_too_large_is_listed_once_and_not_counted(world, client, tmp_path):
+    folder, model = world
+    small = replace(model.card, max_object_px=12, context_px=22)
+    (tmp_path / "model").mkdir()
+    shutil.copy(model.weights_path, tmp_path / "model")
+    write_card(small, tmp_path / "model" / "model.json")
+    handle = Model(small, tmp_path / "model")
+    request = request_of((folder, handle))
+
+    result = run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    listed = gpd.read_file(tmp_path / "run" / "oversize.geojson").to_crs("EPSG:32648")
+    counted = areca.read_objects(tmp_path / "run" / "objects")
+    assert len(listed) == result.oversize > 10
+    assert (listed.area > np.pi * (6 * PIXEL) ** 2).all()
+    assert (counted["radius_m"] <= 6.01 * PIXEL).all()
+    apart = shapely.STRtree(listed.centroid).query(listed.centroid.buffer(2 * PIXEL))
+    assert (apart[0] == apart[1]).all()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "oversize.geojson" in page
+
+
+def test_the_searched_ground_is_what_an_image_shows(world, client, tmp_path):
+    pixels = draw_ground(200, 300).clip(1)
+    pixels[:, :, 100:] = 0
+    (tmp_path / "one").mkdir()
+    write_scene(tmp_path / "one" / "a.tif", pixels, nodata=0)
+    request = request_of((tmp_path, world[1]), source="one")
+
+    result = run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    assert sum(block.seen_px for block in result.blocks) == 200 * 100
+
+
+def test_a_half_written_start_does_not_block_the_folder(world, client, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run.json.123.partial").write_text("{")
+    run_census(request_of(world), tmp_path / "run", client=client, progress=quiet)
+
+
+def test_two_items_of_one_name_keep_their_own_dates(world, client, tmp_path):
+    pixels = draw_ground(200, 300).clip(1)
+    scenes = []
+    for year, left in (("2019", 0), ("2024", 150)):
+        corner = (700_000 + left * PIXEL, 240_000.0)
+        path = write_scene(
+            tmp_path / f"{year}.tif", pixels[:, :, left : left + 150], origin=corner
+        )
+        item = make_item(path, item_id="same", when=f"{year}-05-01")
+        item.collection_id = f"year-{year}"
+        scenes += normalise_items([item], catalog_href=tmp_path)
+    request = replace(request_of(world), scenes=tuple(scenes))
+
+    run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    objects = areca.read_objects(tmp_path / "run" / "objects")
+    right = objects["center_x"] > 700_000 + 150 * PIXEL
+    assert set(objects["datetime"].dt.year[right]) == {2024}
+    assert set(objects["datetime"].dt.year[~right]) == {2019}
+
+
 def test_a_marker_that_a_fault_has_cut_does_not_count(world, client, tmp_path):
     first = run_census(request_of(world), tmp_path, client=client, progress=quiet)
     before = parquet_bytes(tmp_path)
+    (tmp_path / "manifest.json").unlink()
     markers = sorted(tmp_path.rglob("done.json"))
     markers[0].write_text(markers[0].read_text()[:40])
     other = json.loads(markers[1].read_text()) | {"key": "of another request"}
@@ -211,6 +307,13 @@ def test_another_request_into_the_same_folder_is_refused(
             client=client,
             progress=quiet,
         )
+
+
+def test_a_file_is_no_run_folder(world, client, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match="file"):
+            run_census(request_of(world), out, client=client, progress=quiet)
 
 
 def test_a_folder_with_other_things_is_not_written_to(world, client, tmp_path):
@@ -316,6 +419,30 @@ def test_a_chain_of_rivals_that_leaves_the_area_is_followed(world):
 
     assert [b.name for b in more] == ["000_001"]
     assert blocks_to_add(near, seams.iloc[:1]) == []
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_an_area_whose_chains_leave_it_equals_the_whole(
+    world, client, clean, tmp_path, monkeypatch, follow
+):
+    """With the first ring of blocks left out, only following the chains can save it."""
+    monkeypatch.setattr(Predictor, "influence_px", property(lambda _self: 0))
+    if not follow:
+        monkeypatch.setattr(run, "blocks_to_add", lambda *_: [])
+    every = by_id(areca.read_objects(clean.folder.objects))
+    plan = request_of(world, block_tiles=1).plan
+    window = next(b for b in plan.grid.blocks() if b.name == "002_003").window
+    x0, y0 = plan.predictor.lattice.to_crs(window.col0 + 1.0, window.row1 - 1.0)
+    x1, y1 = plan.predictor.lattice.to_crs(window.col1 - 1.0, window.row0 + 1.0)
+    area = gpd.GeoSeries([shapely.box(x0, y0, x1, y1)], crs="EPSG:32648")
+    area = area.to_crs("EPSG:4326")[0]
+
+    request = request_of(world, aoi=area, block_tiles=1)
+    run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    part = by_id(areca.read_objects(tmp_path / "run" / "objects"))
+    inside = shapely.intersects_xy(area, every["center_lon"], every["center_lat"])
+    assert part.equals(every[inside].reset_index(drop=True)) == follow
 
 
 def test_differences_name_the_path_of_keys():

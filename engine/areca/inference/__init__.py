@@ -2,7 +2,7 @@
 
 from areca.inference.area import Area, window_box
 from areca.inference.block import BlockPrediction, Predictor, predict_block
-from areca.inference.fit import check_fit
+from areca.inference.fit import check_fit, needed_bands
 from areca.inference.lazy import Prediction, images_of, origin_of, predict
 from areca.inference.options import PredictOptions
 
@@ -14,6 +14,7 @@ __all__ = [
     "Predictor",
     "check_fit",
     "images_of",
+    "needed_bands",
     "origin_of",
     "predict",
     "predict_block",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from affine import Affine
 from pyproj import Transformer
+from rasterio.features import geometry_mask
 
 from areca.errors import AoiError
 from areca.tiles import Window
@@ -80,6 +82,21 @@ class Area:
         shapely.prepare(self.shape)
         centres = (candidates["x"].to_numpy(), candidates["y"].to_numpy())
         return np.asarray(shapely.intersects_xy(self.shape, *centres))
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """Tell which pixels of a window have their centre in the area.
+
+        Args:
+            window: Absolute pixels.
+
+        Returns:
+            Shape (height, width).
+        """
+        corner = Affine.translation(window.col0, window.row0)
+        shape = (window.height, window.width)
+        return np.asarray(
+            geometry_mask([self.shape], shape, transform=corner, invert=True)
+        )
 
     def window(self, influence_px: int) -> Window:
         """Return the pixels around what the objects of the area depend on."""

@@ -119,8 +119,9 @@ def predict_block(
     card = predictor.model.card
     stack = FeatureStack(card.bands)(block)
     pixels = standardize(stack.to_numpy(), card.mean, card.std)
-    valid = np.asarray(np.isfinite(pixels).any(axis=0))
-    np.nan_to_num(pixels, copy=False, nan=0.0)
+    finite = np.isfinite(pixels)
+    valid = np.asarray(finite.any(axis=0))
+    pixels[~finite] = 0.0
     padded = window.grow(predictor.halo_px)
     wanted = [t for t in tiles if _has_pixels(valid, t, padded, predictor)]
     seconds = 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,29 +44,30 @@ class Model:
         return self.folder / name
 
     def verify(self) -> None:
-        """Check the weights against the card; the file is read once per handle.
+        """Check the weights against the card, without loading them."""
+        self.checked_weights()
+
+    def checked_weights(self) -> bytes:
+        """Return the weights file, once it is known to be the one of the card.
 
         Raises:
-            ModelError: the weights are missing or are not the file the card names.
+            ModelError: The weights are missing or are not the file the card names.
         """
-        seen = self._weights_digest
+        try:
+            data = self.weights_path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"the weights {self.weights_path} of {self.card.name!r} cannot be read "
+                f"({error.strerror})"
+            ) from error
+        seen = hashlib.sha256(data).hexdigest()
         if seen != self.card.sha256:
             raise ModelError(
                 f"{self.weights_path} has SHA-256 {seen}, the card expects "
                 f"{self.card.sha256 or '(none)'}; the file is damaged or belongs to "
                 "another card: copy the model's folder again"
             )
-
-    @cached_property
-    def _weights_digest(self) -> str:
-        try:
-            with self.weights_path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(
-                f"the weights {self.weights_path} of {self.card.name!r} cannot be read "
-                f"({error.strerror})"
-            ) from error
+        return data
 
 
 def list_models() -> list[str]:

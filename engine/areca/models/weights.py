@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from areca.errors import ModelError
 from areca.models.card_file import write_card
@@ -68,11 +68,11 @@ def load_weights(model: Model, device: str = "cpu") -> CentreRadiusNet:
     Raises:
         ModelError: the weights are damaged or are not those of the card.
     """
-    model.verify()
+    # The bytes that are checked are the bytes that are loaded, on every worker anew.
+    data = model.checked_weights()
     network = build_network(model.card)
     try:
-        state = load_file(model.weights_path)
-        network.load_state_dict(state)
+        network.load_state_dict(load(data))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(
             f"{model.weights_path} does not fit the network of {model.card.name!r}: "

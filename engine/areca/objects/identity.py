@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pyproj import CRS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,15 +71,28 @@ def object_ids(
     Returns:
         n ids, in the order of the rows.
     """
-    place = (
-        f"{model_digest}|{lattice.crs}|{lattice.pixel_x!r}|{lattice.pixel_y!r}|"
-        f"{lattice.origin_x!r}|{lattice.origin_y!r}"
-    )
+    # Two items of one tiling may differ in the last digits of pixel and origin. Pixels
+    # are counted from the origin of the CRS, so rounding here mixes no places.
+    pixel = f"{lattice.pixel_x:.6g}|{lattice.pixel_y:.6g}"
+    place = f"{model_digest}|{_crs_key(lattice.crs)}|{pixel}"
     seed = int.from_bytes(hashlib.blake2b(place.encode(), digest_size=8).digest())
     state = np.full(len(candidates), seed, np.uint64)
     for part in [*cell_keys(candidates).T, candidates["rank"].to_numpy()]:
         state = _mix(state ^ part.astype(np.int64).view(np.uint64))
     return [f"{number:016x}" for number in state.tolist()]
+
+
+@lru_cache(maxsize=64)
+def _crs_key(text: str) -> str:
+    """Return one text for all ways to write a CRS."""
+    crs = CRS.from_user_input(text)
+    authority = crs.to_authority(min_confidence=100)
+    if authority:
+        return ":".join(authority)
+    with warnings.catch_warnings():
+        # It says that PROJ text keeps less than WKT; what it keeps is the projection.
+        warnings.simplefilter("ignore", UserWarning)
+        return crs.to_proj4()
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

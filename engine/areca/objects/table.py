@@ -55,9 +55,9 @@ def objects_table(candidates: pd.DataFrame, origin: Origin) -> gpd.GeoDataFrame:
     """Return the objects table of settled disc candidates.
 
     Args:
-        candidates: A candidate table of n rows with a column `rank`. A column
-            `item_id` tells which item gave the pixel at the centre; without it, the
-            first item whose ground covers the centre is taken.
+        candidates: A candidate table of n rows with a column `rank`. A column `image`
+            tells which of the images shows the centre (-1: none). Without it, an image
+            is named where it alone covers the centre.
         origin: Where they come from.
 
     Returns:
@@ -100,18 +100,21 @@ def empty_objects(origin: Origin) -> gpd.GeoDataFrame:
 
 
 def _image_at(rows: pd.DataFrame, images: Sequence[ImageSource]) -> NDArray[np.intp]:
-    """Return the position of the image at each centre; -1 where there is none."""
-    if "item_id" in rows:
-        place = {image.item_id: number for number, image in enumerate(images)}
-        return np.asarray(rows["item_id"].map(place).fillna(-1), dtype=np.intp)
+    """Return the position of the image at each centre; -1 where it is not known."""
+    if "image" in rows:
+        return rows["image"].to_numpy(np.intp)
     row = np.floor(rows["y"].to_numpy())
     col = np.floor(rows["x"].to_numpy())
     found = np.full(len(rows), -1, np.intp)
+    covers = np.zeros(len(rows), np.intp)
     for number, image in enumerate(images):
         window = image.window
         inside = (row >= window.row0) & (row < window.row1)
         inside &= (col >= window.col0) & (col < window.col1)
-        found[inside & (found < 0)] = number
+        found[inside] = number
+        covers += inside
+    # Where images overlap, the one on top may have no pixel there: rather no answer.
+    found[covers > 1] = -1
     return found
 
 

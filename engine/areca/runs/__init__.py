@@ -1,5 +1,6 @@
 """Regional runs: the block as unit of work, resume, publication, report."""
 
+from areca.runs.folder import RunFolder
 from areca.runs.ledger import BlockDone
 from areca.runs.plan import RunPlan
 from areca.runs.request import RunRequest
@@ -10,6 +11,7 @@ from areca.runs.schedule import Progress
 __all__ = [
     "BlockDone",
     "Progress",
+    "RunFolder",
     "RunPlan",
     "RunRequest",
     "RunResult",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from areca.catalog import read_mosaic
 from areca.errors import ArecaError
-from areca.inference import Predictor, predict_block
+from areca.inference import Area, Predictor, predict_block
 from areca.runs.folder import file_sha256, write_atomically
 from areca.runs.ledger import BlockDone
 from areca.runs.quicklook import paint, quicklook
@@ -22,6 +22,7 @@ from areca.runtime import peak_memory_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from areca.catalog import Scene
@@ -38,11 +39,15 @@ class BlockTask:
     """The tiles to predict, in order."""
     scenes: tuple[Scene, ...]
     """The scenes that the padded block touches, in mosaic order."""
+    images: tuple[int, ...]
+    """The position of each of them among the scenes of the run."""
     bands: tuple[str, ...]
     """Bands to read."""
     predictor: Predictor
     ledger: Ledger
     """Where the block is marked when it is done."""
+    area: Area | None
+    """The area of interest; it decides which ground counts as searched."""
     look_step: int
     """Of how many pixels the quick-look keeps one, in each direction."""
 
@@ -79,10 +84,9 @@ def _do_block(task: BlockTask) -> BlockDone:
     look = quicklook(pixels, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
     write_atomically(folder / "quicklook.png", lambda p: picture.save(p, format="png"))
-    candidates = _with_items(found.candidates, source, padded, task)
+    candidates = _with_images(found.candidates, source, padded, task)
     _write_table(folder / "candidates.parquet", candidates)
-    if len(found.oversize):
-        _write_table(folder / "oversize.parquet", found.oversize)
+    _write_table(folder / "oversize.parquet", found.oversize)
     opened = int(found.candidates["open"].sum())
     return BlockDone(
         name=task.block.name,
@@ -91,6 +95,7 @@ def _do_block(task: BlockTask) -> BlockDone:
         settled=len(found.candidates) - opened,
         open=opened,
         oversize=len(found.oversize),
+        seen_px=_seen_px(source, padded, task),
         candidates_sha256=file_sha256(folder / "candidates.parquet"),
         read_s=read_s,
         forward_s=found.forward_s,
@@ -99,14 +104,23 @@ def _do_block(task: BlockTask) -> BlockDone:
     )
 
 
-def _with_items(
+def _with_images(
     candidates: pd.DataFrame, source: NDArray[np.int32], padded: Window, task: BlockTask
 ) -> pd.DataFrame:
-    """Return candidates with the id of the item that gave the pixel at their centre."""
+    """Return candidates with the position of the scene that shows their centre."""
     row = np.floor(candidates["y"].to_numpy()).astype(np.int64) - padded.row0
     col = np.floor(candidates["x"].to_numpy()).astype(np.int64) - padded.col0
-    names = np.array([*(scene.id for scene in task.scenes), None], dtype=object)
-    return candidates.assign(item_id=pd.array(names[source[row, col]], dtype="string"))
+    positions = np.array([*task.images, -1], np.int32)
+    return candidates.assign(image=positions[source[row, col]])
+
+
+def _seen_px(source: NDArray[np.int32], padded: Window, task: BlockTask) -> int:
+    """Return how many pixels of the block, and of the area, an image shows."""
+    core = task.block.window
+    seen = source[core.slices_in(padded)] >= 0
+    if task.area is not None:
+        seen &= task.area.mask(core)
+    return int(seen.sum())
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
@@ -117,4 +131,4 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def _worker() -> str:
-    return f"process {os.getpid()}"
+    return f"{platform.node()}, process {os.getpid()}"

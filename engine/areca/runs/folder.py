@@ -35,6 +35,16 @@ class RunFolder:
         return self.path / "objects"
 
     @property
+    def staging(self) -> Path:
+        """Where the published files are written before they take their place."""
+        return self.path / "objects.partial"
+
+    @property
+    def oversize(self) -> Path:
+        """What was too large to be counted, with its outline."""
+        return self.path / "oversize.geojson"
+
+    @property
     def holes(self) -> Path:
         """Ground that could not be read or predicted."""
         return self.path / "holes.geojson"
@@ -58,31 +68,54 @@ class RunFolder:
         return self.path / "blocks" / block.name
 
     def claim(self, request: dict[str, Any]) -> None:
-        """Write down what this folder is for, or check that it is for just that.
+        """Write down what this folder is for, once it is clear that it is for that.
+
+        Args:
+            request: The request as plain data.
+        """
+        self.check(request)
+        if not self.request.exists():
+            write_json(self.request, request)
+
+    def check(self, request: dict[str, Any]) -> None:
+        """Check that this folder is free, or that it is for a request; writes nothing.
 
         Args:
             request: The request as plain data.
 
         Raises:
-            InputError: The folder holds a run of another request.
+            InputError: The folder holds something else, or can be no folder.
         """
         if not self.request.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if any(path for path in self._entries() if not _is_partial(path)):
                 raise InputError(
                     f"{self.path} is not empty and holds no run; give a new folder "
                     "with --out"
                 )
-            write_json(self.request, request)
             return
-        before = json.loads(self.request.read_text())
+        before = json.loads(self.request.read_text(encoding="utf-8"))
         # Both go through JSON, so that tuples and lists compare alike.
         changed = differences(before, json.loads(json.dumps(request)))
         if changed:
             raise InputError(
                 f"{self.path} holds a run of another request. Different: "
-                f"{'; '.join(changed[:5])}. Repeat that request to resume it, or give "
-                "a new folder with --out"
+                f"{'; '.join(changed[:5])}. Repeat that request, with that software, "
+                "to resume it, or give a new folder with --out"
             )
+
+    def _entries(self) -> list[Path]:
+        try:
+            return list(self.path.iterdir()) if self.path.exists() else []
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be a run folder ({error.strerror}); give a folder "
+                "with --out"
+            ) from error
+
+
+def _is_partial(path: Path) -> bool:
+    """Return whether a killed call left this file half-written."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
 
 
 def differences(before: object, now: object, where: str = "") -> list[str]:
@@ -117,8 +150,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Args:
         path: Where the file shall be; its folder is made.
         write: Writes the file at the path that it is given.
+
+    Raises:
+        InputError: The folder cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {path.parent} cannot be made ({error.strerror}); give one "
+            "that can be written with --out"
+        ) from error
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)

@@ -31,6 +31,8 @@ class BlockDone:
     """Candidates at the seams, to be settled together."""
     oversize: int = 0
     """Candidates larger than the model's largest object; listed, not counted."""
+    seen_px: int = 0
+    """Pixels of the block that an image shows, and that lie in the area."""
     candidates_sha256: str = ""
     read_s: float = 0.0
     forward_s: float = 0.0

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from areca.errors import InputError
+from areca.measures import read_objects
 from areca.runs.folder import file_sha256, write_json
 from areca.runs.ledger import workers_of
+from areca.runs.result import RunResult
+from areca.runs.summary import summarise
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from areca.runs.folder import RunFolder
+    from areca.runs.ledger import Ledger
     from areca.runs.request import RunRequest
-    from areca.runs.result import RunResult
 
 SOFTWARE = (
     "areca", "dask", "distributed", "geopandas", "numpy", "odc-geo", "pyproj",
@@ -28,7 +36,9 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
         request: What it was asked.
     """
     folder = result.folder
-    files = [folder.request, *result.files, folder.holes, folder.report]
+    files = [
+        folder.request, *result.files, folder.holes, folder.oversize, folder.report,
+    ]  # fmt: skip
     write_json(
         folder.manifest,
         {
@@ -38,7 +48,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "objects": result.summary.count,
             "blocks": len(result.blocks),
             "holes": [{"block": b.name, "error": b.error} for b in result.holes],
-            "oversize_candidates": sum(b.oversize for b in result.blocks),
+            "oversize_candidates": result.oversize,
             "files": {
                 str(path.relative_to(folder.path)): file_sha256(path) for path in files
             },
@@ -46,6 +56,64 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "software": software(),
         },
     )
+
+
+def find_result(
+    folder: RunFolder, request: RunRequest, ledger: Ledger
+) -> RunResult | None:
+    """Return how a finished run of this request ended, None when there is none.
+
+    Args:
+        folder: The run.
+        request: What is asked.
+        ledger: Its ledger.
+
+    Returns:
+        The result, if the manifest says DONE and every file is the one it names.
+    """
+    try:
+        manifest = json.loads(folder.manifest.read_text(encoding="utf-8"))
+        files = {folder.path / name: sha for name, sha in manifest["files"].items()}
+        whole = all(file_sha256(path) == sha for path, sha in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # no manifest, or files that are not there: not finished
+    reports = [ledger.find(block) for block in request.plan.blocks]
+    blocks = tuple(report for report in reports if report is not None)
+    same = manifest["request_digest"] == request.digest
+    if not (
+        whole and same and manifest["state"] == "DONE" and len(blocks) == len(reports)
+    ):
+        return None
+    objects = tuple(path for path in files if path.parent == folder.objects)
+    return RunResult(
+        folder=folder,
+        summary=summarise(map(read_objects, objects)),
+        blocks=blocks,
+        files=objects,
+        oversize=manifest["oversize_candidates"],
+        resumed=len(blocks),
+        wall_s=0.0,
+    )
+
+
+def check_software(client: Client) -> None:
+    """Refuse workers whose software would give other bits than the request says.
+
+    Args:
+        client: A client of the workers.
+
+    Raises:
+        InputError: A worker has another version or another type of processor.
+    """
+    here = software()
+    for worker, there in client.run(software).items():
+        other = {k: v for k, v in there.items() if here[k] != v}
+        if other:
+            mine = {name: here[name] for name in other}
+            raise InputError(
+                f"worker {worker} has {other}, and this process {mine}: results would "
+                "differ. Install one set of versions on all (constraints.txt)"
+            )
 
 
 def timing(result: RunResult) -> dict[str, Any]:

@@ -10,8 +10,14 @@ import shapely
 
 from areca.catalog import canonical_order, choose_bands, grid_of
 from areca.errors import AoiError
-from areca.features import FeatureStack
-from areca.inference import Area, Predictor, check_fit, origin_of, window_box
+from areca.inference import (
+    Area,
+    Predictor,
+    check_fit,
+    needed_bands,
+    origin_of,
+    window_box,
+)
 from areca.objects import ImageSource
 from areca.runs.block_task import BlockTask
 from areca.runs.quicklook import step_of
@@ -52,7 +58,8 @@ class RunPlan:
         card = model.card
         self.scenes: list[Scene] = canonical_order(scenes)
         """The imagery in mosaic order."""
-        self.bands = FeatureStack(card.bands).inputs
+        offered = [b.name for b in self.scenes[0].bands] if self.scenes else []
+        self.bands = tuple(needed_bands(card, offered))
         """Bands of the imagery that the model and its indices need."""
         choose_bands(self.scenes, self.bands)
         self.geobox: GeoBox = grid_of(self.scenes)
@@ -100,20 +107,27 @@ class RunPlan:
         Returns:
             All that a worker needs.
         """
+        images = self._touching(block.window.grow(self.predictor.halo_px))
         return BlockTask(
             block=block,
             tiles=tuple(self.grid.tiles(block)),
-            scenes=tuple(self.scenes_of(block)),
+            scenes=tuple(self.scenes[number] for number in images),
+            images=tuple(images),
             bands=self.bands,
             predictor=self.predictor,
             ledger=ledger,
+            area=self.area,
             look_step=step_of(self.grid),
         )
 
     def with_blocks(self, more: list[Block]) -> RunPlan:
         """Return the plan with further blocks of the same grid."""
+        return self.only([*self.blocks, *more])
+
+    def only(self, blocks: list[Block]) -> RunPlan:
+        """Return the plan with other blocks of the same grid."""
         plan = copy(self)
-        plan.blocks = sorted([*self.blocks, *more])
+        plan.blocks = sorted(blocks)
         return plan
 
     def with_imagery(self, window: Window) -> list[Block]:

@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
 from pyproj import Transformer
 
 from areca.catalog import read_scenes, redact
 from areca.errors import ReadError
-from areca.inference import window_box
 from areca.measures import read_objects
 from areca.runs.manifest import software
 from areca.runs.picture import draw_objects, overview, stretch_for_display
@@ -68,7 +66,8 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         settings=_settings(result, plan),
         timings=_timings(result),
         versions=software(),
-        oversize=sum(block.oversize for block in result.blocks),
+        oversize=result.oversize,
+        largest_m=plan.predictor.model.card.max_object_px * _pixel_m(plan),
     )
 
 
@@ -78,22 +77,25 @@ def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
     folder = result.folder
     looks = ((b.window, folder.block(b) / "quicklook.png") for b in plan.blocks)
     sheet = np.asarray(assemble(looks, plan.grid.region, step))
-    points = _points(result, plan) / step
+    points, every = _points(result, plan)
     failed = {hole.name for hole in result.holes}
     holes = [
         _ring(block.window, plan.grid.region, step)
         for block in plan.blocks
         if block.name in failed
     ]
-    whole = overview(sheet, points, metres_per_pixel=pixel_m * step, holes_px=holes)
-    pictures = [Picture(image=whole, title="The region", caption=_whole_words(result))]
+    whole = overview(
+        sheet,
+        points / step,
+        metres_per_pixel=pixel_m * step,
+        holes_px=holes,
+        weight=float(every),
+    )
+    dots = "Every dot is an object" if every == 1 else f"One dot for {every} objects"
+    caption = f"{dots}; the colour tells how dense they are."
+    pictures = [Picture(image=whole, title="The region", caption=caption)]
     detail = _detail(result, plan, pixel_m)
     return tuple([detail, *pictures] if detail is not None else pictures)
-
-
-def _whole_words(result: RunResult) -> str:
-    shown = min(result.summary.count, MOST_DOTS)
-    return f"Every dot is an object ({shown:,} shown); the colour tells how dense."
 
 
 def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
@@ -143,20 +145,19 @@ def _around(window: Window, region: Window) -> Window:
     return Window(row0, col0, row0 + height, col0 + width)
 
 
-def _points(result: RunResult, plan: RunPlan) -> np.ndarray:
-    """Return the centres of objects in pixels of the region, shape (n, 2)."""
-    parts, count = [np.empty((0, 2))], 0
+def _points(result: RunResult, plan: RunPlan) -> tuple[np.ndarray, int]:
+    """Return centres in pixels of the region, shape (n, 2), of every k-th object; k."""
+    step = -(-result.summary.count // MOST_DOTS) or 1
+    parts = [np.empty((0, 2))]
     region, lattice = plan.grid.region, plan.predictor.lattice
     for file in result.files:
         table = read_objects(file, columns=["center_x", "center_y", "geometry"])
+        some = table.iloc[::step]
         col, row = lattice.to_pixels(
-            table["center_x"].to_numpy(), table["center_y"].to_numpy()
+            some["center_x"].to_numpy(), some["center_y"].to_numpy()
         )
         parts.append(np.column_stack([col - region.col0, row - region.row0]))
-        count += len(table)
-        if count >= MOST_DOTS:
-            break
-    return np.concatenate(parts)[:MOST_DOTS]
+    return np.concatenate(parts), step
 
 
 def _ring(window: Window, region: Window, step: int) -> np.ndarray:
@@ -171,13 +172,9 @@ def _pixel_m(plan: RunPlan) -> float:
 
 
 def _searched_m2(result: RunResult, plan: RunPlan) -> float:
-    """Return the ground with imagery, in the area of interest and not in a hole."""
-    images = shapely.union_all([window_box(i.window) for i in plan.origin.images])
-    ground = images if plan.area is None else images.intersection(plan.area.shape)
-    failed = {hole.name for hole in result.holes}
-    holes = [window_box(b.window) for b in plan.blocks if b.name in failed]
-    left = ground.difference(shapely.union_all(holes)) if holes else ground
-    return float(left.area) * _pixel_m(plan) ** 2
+    """Return the ground that an image shows, in the area and not in a hole."""
+    pixels = sum(block.seen_px for block in result.blocks if block.error is None)
+    return pixels * _pixel_m(plan) ** 2
 
 
 def _holes(result: RunResult, plan: RunPlan) -> tuple[Hole, ...]:

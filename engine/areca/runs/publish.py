@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from distributed.client import FutureCancelledError
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker
 
+from areca.errors import RunError
 from areca.measures import measure, write_objects
 from areca.objects import empty_candidates, objects_table, settle_seams
 
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from distributed import Client
+    from distributed import Client, Future
 
     from areca.inference import Area
     from areca.objects import Origin
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_FILE = 100_000
 """Blocks share a file until it would have more rows than this; a block is never cut."""
+WAVE = 64
+"""Files that are written at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +48,8 @@ class Part:
 
     @property
     def path(self) -> Path:
-        """The file."""
-        return self.folder.objects / f"part-{self.number:05d}.parquet"
+        """The file, in the folder that becomes `objects/` when all are written."""
+        return self.folder.staging / f"part-{self.number:05d}.parquet"
 
 
 def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
@@ -54,10 +61,9 @@ def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
 
     Returns:
         Candidate rows with a column `block`. Their number grows with the length of
-        the borders, not with the area.
+        all borders between blocks, so larger blocks mean fewer of them.
     """
-    empty = empty_candidates().assign(block="", open=True, rank=-1)
-    tables = [empty.assign(item_id=pd.array([], dtype="string"))]
+    tables = [empty_candidates().assign(block="", open=True, rank=-1, image=-1)]
     for block in blocks:
         rows = pd.read_parquet(
             folder.block(block) / "candidates.parquet", filters=[("open", "==", True)]
@@ -102,12 +108,23 @@ def publish(
         for number, group in enumerate(_groups(blocks, sizes))
     ]
     # What an earlier, killed publication left is no part of this one.
-    for old in sorted(folder.objects.glob("*")):
-        old.unlink()
-    for start in range(0, len(parts), 64):
-        wave = parts[start : start + 64]
-        client.gather([client.submit(write_part, part, pure=False) for part in wave])
-    return [part.path for part in parts]
+    shutil.rmtree(folder.staging, ignore_errors=True)
+    for start in range(0, len(parts), WAVE):
+        wave = parts[start : start + WAVE]
+        _gather(client, [client.submit(write_part, p, pure=False) for p in wave])
+    shutil.rmtree(folder.objects, ignore_errors=True)
+    folder.staging.rename(folder.objects)
+    return [folder.objects / part.path.name for part in parts]
+
+
+def _gather(client: Client, futures: list[Future[int]]) -> None:
+    try:
+        client.gather(futures)
+    except (FutureCancelledError, CommClosedError, KilledWorker) as error:
+        raise RunError(
+            f"workers were lost while the table was written ({error}); all blocks are "
+            "kept: run the same command to resume"
+        ) from error
 
 
 def write_part(part: Part) -> int:

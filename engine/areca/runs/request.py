@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -68,6 +69,7 @@ class RunRequest:
             "aoi": None if self.aoi is None else shapely.to_wkt(self.aoi, 12),
             "items": [_public(scene) for scene in self.plan.scenes],
             "software": {name: version(name) for name in ("areca", "torch")},
+            "arithmetic": f"float32, channels last, {platform.machine()}",
         }
 
     @property

@@ -25,6 +25,8 @@ class RunResult:
     """The report of every block."""
     files: tuple[Path, ...]
     """The published GeoParquet files."""
+    oversize: int
+    """Candidates too large for the model to count; listed in `oversize.geojson`."""
     resumed: int
     """Blocks that an earlier call had finished."""
     wall_s: float

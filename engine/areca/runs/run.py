@@ -9,9 +9,9 @@ from areca.errors import RunError
 from areca.measures import read_objects
 from areca.runs.chains import blocks_to_add
 from areca.runs.folder import RunFolder, write_atomically, write_text
-from areca.runs.holes import write_holes
+from areca.runs.holes import write_holes, write_oversize
 from areca.runs.ledger import Ledger
-from areca.runs.manifest import write_manifest
+from areca.runs.manifest import check_software, find_result, write_manifest
 from areca.runs.present import present
 from areca.runs.publish import publish, read_seams, settle
 from areca.runs.result import RunResult
@@ -44,21 +44,19 @@ def run_census(
 
     Returns:
         How it ended. A block that failed twice is a hole, listed in `holes.geojson`;
-        the objects outside the holes are those of a run without faults.
-
-    Raises:
-        RunError: Every block failed.
+        the objects outside the holes are those of a run without faults. A run that is
+        whole already is left as it is.
     """
     start, folder = time.perf_counter(), RunFolder(out.resolve())
     request.model.verify()
-    ledger = Ledger(folder=folder, key=request.digest)
     folder.claim(request.to_dict())
+    ledger = Ledger(folder=folder, key=request.digest)
+    before = find_result(folder, request, ledger)
+    if before is not None:
+        return before
+    folder.manifest.unlink(missing_ok=True)
+    check_software(client)
     plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
-    if all(block.error for block in blocks):
-        raise RunError(
-            f"all {len(blocks)} blocks failed; the first: {blocks[0].error}. Once the "
-            "cause is gone, run the same command to resume"
-        )
     seams = settle(read_seams(folder, finished(plan, blocks)), plan)
     files = publish(client, folder, plan, blocks, seams)
     write_holes(folder, plan, blocks)
@@ -67,6 +65,7 @@ def run_census(
         summary=summarise(map(read_objects, files)),
         blocks=tuple(blocks),
         files=tuple(files),
+        oversize=write_oversize(folder, plan, blocks),
         resumed=resumed,
         wall_s=time.perf_counter() - start,
     )
@@ -82,12 +81,22 @@ def _all_blocks(
     """Return the plan, its reports, and how many blocks were done before.
 
     Blocks that chains of rivals lead to are run as well, until none is left.
+
+    Raises:
+        RunError: Every block failed.
     """
     blocks, resumed = run_blocks(client, plan, ledger, progress)
-    folder = ledger.folder
-    while more := blocks_to_add(plan, read_seams(folder, finished(plan, blocks))):
-        plan = plan.with_blocks(more)
-        blocks, _ = run_blocks(client, plan, ledger, progress)
+    if all(block.error for block in blocks):
+        raise RunError(
+            f"all {len(blocks)} blocks failed; the first: {blocks[0].error}. Once the "
+            "cause is gone, run the same command to resume"
+        )
+    while plan.area is not None:
+        more = blocks_to_add(plan, read_seams(ledger.folder, finished(plan, blocks)))
+        if not more:
+            break
+        added, _ = run_blocks(client, plan.only(more), ledger, progress)
+        plan, blocks = plan.with_blocks(more), [*blocks, *added]
     return plan, blocks, resumed
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from distributed import as_completed
 
+from areca.catalog import redact
 from areca.errors import RunError
 from areca.runs.block_task import run_block
 from areca.runs.ledger import BlockDone
@@ -74,8 +75,9 @@ def _drain(
     """Yield the report of each block as it ends; failed ones join the queue once."""
     running: dict[object, tuple[Block, int]] = {}
     ended = as_completed()
-    limit = _in_flight(client)
     while waiting or running:
+        # Asked each time: workers may come and go.
+        limit = _in_flight(client)
         while waiting and len(running) < limit:
             block, attempt = waiting.popleft()
             future = client.submit(run_block, plan.task(block, ledger), pure=False)
@@ -96,7 +98,7 @@ def _report(future: Future[BlockDone], block: Block, ledger: Ledger) -> BlockDon
     if future.status == "error":
         # A worker that died (KilledWorker) or a defect; the block is a hole, named.
         error = future.exception()
-        text = f"{type(error).__name__}: {error}"
+        text = redact(f"{type(error).__name__}: {error}")
         return BlockDone(name=block.name, key=ledger.key, error=text)
     raise RunError(
         f"the scheduler is lost (block {block.name} is {future.status}); finished "

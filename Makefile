@@ -11,6 +11,7 @@ OUT    ?= runs/demo
 .PHONY: demo test check package clean
 
 demo: $(VENV)/.areca
+	rm -rf runs/demo
 	$(BIN)/areca run tree_crown_demo --out $(OUT)
 
 test: $(VENV)/.dev

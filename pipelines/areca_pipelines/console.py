@@ -145,9 +145,7 @@ def print_result(result: RunResult) -> None:
         "forward passes"
     )
     if result.oversize:
-        _plain(
-            f"{result.oversize:,} candidates too large to be counted, see oversize.geojson"
-        )
+        _plain(f"{result.oversize:,} too large to be counted, see oversize.geojson")
     for hole in result.holes:
         _plain(f"hole    block {hole.name}: {hole.error}")
     _plain(f"table   {_near(folder.objects)}")

@@ -62,7 +62,9 @@ def predict(
 
     The answer depends on the pixels and the model alone, not on chunks, blocks or
     workers. Pixels are never cropped to the area of interest: it selects objects by
-    their centre, so give the cube whole and the area here.
+    their centre, so give the cube whole and the area here. (Near the edge of an area,
+    a chain of rivals longer than two largest objects is not followed to its end; a
+    regional run does that.)
 
     Args:
         cube: Dims (band, y, x), with a CRS and the bands that the model wants, in the
@@ -104,7 +106,10 @@ def predict(
         for block in blocks
     ]
     names = [block.name for block in blocks]
-    seams = delayed(_settle)(parts, names, predictor.overlap)
+    at_seams = [
+        delayed(_at_seam)(part, name) for part, name in zip(parts, names, strict=True)
+    ]
+    seams = delayed(settle_seams)(at_seams, overlap=predictor.overlap)
     origin = origin_of(predictor, images_of(cube, lattice))
     tables = [
         delayed(_finish)(part, seams, name, origin, area)
@@ -204,14 +209,9 @@ def _predict(
     return found.candidates
 
 
-def _settle(
-    parts: list[pd.DataFrame], names: list[str], overlap: float
-) -> pd.DataFrame:
-    seams = [
-        part[part["open"]].assign(block=name)
-        for part, name in zip(parts, names, strict=True)
-    ]
-    return settle_seams(seams, overlap=overlap)
+def _at_seam(part: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the open rows of a block; only these meet those of other blocks."""
+    return part[part["open"]].assign(block=name)
 
 
 def _finish(

@@ -75,7 +75,8 @@ class ModelCard:
     score_threshold: float
     """Detections below this score are dropped; chosen on validation ground."""
     nms_iou: float
-    """Two circles of one class that overlap more than this are one object."""
+    """Two objects of one class whose bounding squares have a larger intersection over
+    union than this are one."""
     resolve: str = "nms"
     """How duplicates are resolved: "nms" or "peaks"."""
     weights: str = "weights.safetensors"

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
@@ -183,7 +183,8 @@ def print_plan(summary: PlanSummary) -> None:
 
 def print_models() -> None:
     """List the built-in models."""
-    table = Table("model", "finds", "bands", "pixel", "tile", "parameters", "licence")
+    name_column = Column("model", no_wrap=True)
+    table = Table(name_column, "finds", "bands", "pixel", "tile", "weights", "licence")
     for name in list_models():
         card = load_model(name).card
         table.add_row(

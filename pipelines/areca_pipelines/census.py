@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from areca.runs import Progress, RunPlan, RunResult
 
 METRES_PER_DEGREE = 111_320.0
+OBJECT_STORE = re.compile(r"[a-z][a-z0-9+.-]+:/")
+"""An address with a scheme; one slash, as a path has lost the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def run(
         InputError: The run folder is no local folder.
     """
     ground = Ground(catalog=catalog, aoi=aoi, datetime=datetime)
-    if "://" in str(out):
+    if OBJECT_STORE.match(str(out)):
         raise InputError(
             f"--out {redact(str(out))} is an object store; this version writes run "
             "folders to a local disk only. Give a local folder and copy it afterwards"

@@ -101,6 +101,8 @@ def _settings() -> dict[str, object]:
     key = "distributed.nanny.pre-spawn-environ"
     environment = dict(dask.config.get(key, default={}))
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)
+    # Threads that wait for work would spin on the processors of the other workers.
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {key: environment}
 
 

@@ -157,3 +157,15 @@ def test_a_batch_predicts_what_its_tiles_predict(saved):
         alone = loaded.forward(batch[index : index + 1])
         for name, values in together.items():
             np.testing.assert_allclose(values[index], alone[name][0], atol=1e-5)
+
+
+def test_a_worker_checks_the_file_it_has_not_what_the_client_saw(saved):
+    saved.verify()
+    sent = pickle.loads(pickle.dumps(saved))
+    path = saved.weights_path
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(ModelError, match="SHA-256"):
+        load_weights(sent)

@@ -34,6 +34,7 @@ class FileServer(ThreadingHTTPServer):
     (status 200 and a login page), `"truncate"` (half of each answer, then the end),
     `"drop"` (the connection is closed), `"flaky"` (every second request is a 503), or
     `"late"` (404 once the header has been read).
+    `redirects` maps a file name to the link that a 302 sends its readers to.
     """
 
     daemon_threads = True
@@ -42,6 +43,7 @@ class FileServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _FileHandler)
         self.folder = folder
         self.faults: dict[str, str] = {}
+        self.redirects: dict[str, str] = {}
         self.requests: list[tuple[str, str, str]] = []
         """Method, path with query, range of each request."""
 
@@ -70,6 +72,9 @@ class _FileHandler(BaseHTTPRequestHandler):
         name = self.path.partition("?")[0].lstrip("/")
         asked = self.headers.get("Range", "")
         self.server.requests.append((self.command, self.path, asked))
+        if name in self.server.redirects:
+            self._redirect(self.server.redirects[name])
+            return
         fault = self.server.faults.get(name, "")
         count = sum(path.lstrip("/") == name for _, path, _ in self.server.requests)
         if fault == "flaky":
@@ -90,6 +95,12 @@ class _FileHandler(BaseHTTPRequestHandler):
             return
         body = HTML if fault == "html" else path.read_bytes()
         self._send_part(body, asked, with_body=with_body, cut=fault == "truncate")
+
+    def _redirect(self, link: str):
+        self.send_response(302)
+        self.send_header("Location", link)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _send_part(self, body: bytes, asked: str, *, with_body: bool, cut: bool):
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)

@@ -1,10 +1,10 @@
+import dataclasses
 import itertools
 
 import pytest
-from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from areca.catalog import Scene, SceneBand, grid_of, scene_window, select
+from areca.catalog import Scene, SceneBand, grid_of, select
 from areca.errors import CatalogError, GridError
 
 
@@ -98,23 +98,19 @@ def test_pixels_must_be_square_on_the_ground_within_two_percent(
      (-2.0, 0.0, 5e5, 0.0, -2.0, 5e6)],
 )  # fmt: skip
 def test_rotated_and_flipped_pixels_are_refused(transform):
-    placed = Scene.from_dict(scene().to_dict() | {"transform": transform})
+    placed = dataclasses.replace(scene(), transform=transform)
     with pytest.raises(GridError, match="rotated or not north-up"):
         grid_of([placed])
+
+
+def test_a_grid_where_its_crs_means_nothing_is_refused():
+    with pytest.raises(GridError, match="not defined"):
+        grid_of([scene(crs="EPSG:32614", at=(1e12, 1e12))])
 
 
 def test_no_scenes_have_no_grid():
     with pytest.raises(CatalogError, match="no scenes"):
         grid_of([])
-
-
-def test_scene_window_counts_pixels_from_the_scene():
-    grid = grid_of([scene()])
-    assert scene_window(grid, grid[7:20, 30:40]) == (7, 30)
-    assert scene_window(grid[7:20, 30:40], grid) == (-7, -30)
-    other = GeoBox(grid.shape, grid.affine, "EPSG:32615")
-    with pytest.raises(GridError, match="EPSG:32615"):
-        scene_window(grid, other)
 
 
 def test_select_keeps_scenes_that_share_a_pixel():

@@ -2,7 +2,14 @@ import os
 
 import pytest
 
-from areca.catalog.hrefs import check_address, check_href, gdal_path, reach_of, redact
+from areca.catalog.hrefs import (
+    check_address,
+    check_href,
+    gdal_path,
+    reach_of,
+    redact,
+    redact_link,
+)
 from areca.errors import CatalogError
 
 PUBLIC = "https://stac.example.com/v1"
@@ -134,3 +141,58 @@ def test_links_become_gdal_paths(href, path):
 def test_redacting_drops_queries_and_users_and_keeps_the_rest():
     text = "open 'https://me:pw@h/a.tif?sig=SECRET&x=1' and s3://b/k failed (why?)"
     assert redact(text) == "open 'https://h/a.tif?…' and s3://b/k failed (why?)"
+
+
+SECRETS = [
+    ("https://user:p@ss@host/", "https://host/"),
+    ("https://user:PASS@host/a.tif", "https://host/a.tif"),
+    ("https://TOKEN@host/a.tif", "https://host/a.tif"),
+    ("https://user:PA/SS@host/a.tif", "https://…@host/a.tif"),
+    ("https://user:PA@S/S@host/a.tif", "https://…@host/a.tif"),
+    ("https://user:1/SS@host/a.tif", "https://…@host/a.tif"),
+    ("https://user:PA?SS@host/a.tif", "https://…"),
+    ("https://user:PA#SS@host/a.tif", "https://…"),
+    ("https://user:PA/S?S@host/a.tif", "https://…"),
+    ("https://user:PASS", "https://…"),
+    ("https://h/a.tif?s=AB'SECRET", "https://h/a.tif?…"),
+    ('https://h/a.tif?s=AB"SECRET', "https://h/a.tif?…"),
+    ("https://h/a.tif?s=AB)SECRET", "https://h/a.tif?…"),
+    ("https://h/a.tif?s=AB>SECRET", "https://h/a.tif?…"),
+    ("https://h/a.tif?s=AB?SECRET", "https://h/a.tif?…"),
+    ("https://h/a.tif?s=AB://SECRET@x", "https://h/a.tif?…"),
+    ("https://h/a.tif#SECRET", "https://h/a.tif#…"),
+    ("/vsicurl/https://user:PASS@h/a.tif?SECRET", "/vsicurl/https://h/a.tif?…"),
+    ("user:PASS@h/a.tif?SECRET", "…@h/a.tif?…"),
+    ("/a.tif?s=SECRET://x", "/a.tif?…"),
+    ("https://h:8080/a.tif?mail=SECRET@x", "https://…"),
+]
+
+
+@pytest.mark.parametrize(("href", "shown"), SECRETS)
+@pytest.mark.parametrize(
+    "sentence", ["{}", "'{}'", "see '{}'.", "<{}> failed", "({}) "]
+)
+def test_no_part_of_a_secret_survives(href, shown, sentence):
+    found = redact(sentence.format(href))
+    assert found == sentence.format(shown)
+    for part in ("PA", "SS", "TOKEN", "AB", "SECRET", "p@", "ss@"):
+        assert part not in found
+    again = redact(found)
+    assert again == found.replace("…@", "") or again == found
+
+
+def test_a_link_with_white_space_is_redacted_as_a_whole():
+    assert redact_link("https://h/a?s=AB SECRET") == "https://h/a?…"
+    assert redact_link("https://user:PA SS@h/a") == "https://h/a"
+    with pytest.raises(CatalogError, match="refused to read") as err:
+        check_href("https://h/a?s=AB SECRET", PUBLIC)
+    assert "SECRET" not in str(err.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://h:8080/a.tif", "https://[::1]:80/a.tif", "s3://bucket/a.tif",
+     "/data/a@2x.tif", "C:/data/a.tif", "https://h/a.tif: HTTP 404 (why?)"],
+)  # fmt: skip
+def test_what_is_no_secret_stays(text):
+    assert redact(text) == text

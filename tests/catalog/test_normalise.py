@@ -1,5 +1,6 @@
 import contextlib
 import copy
+import dataclasses
 import json
 import pickle
 import time
@@ -10,7 +11,15 @@ import pytest
 from catalog_rasters import draw, make_item
 from pyproj import CRS
 
-from areca.catalog import Scene, choose_bands, grid_of, normalise_items, search
+from areca.catalog import (
+    Scene,
+    SceneBand,
+    canonical_order,
+    choose_bands,
+    grid_of,
+    normalise_items,
+    search,
+)
 from areca.errors import BandError, CatalogError, GridError, InputError
 
 REMOTE = "https://stac.example.com/v1"
@@ -177,7 +186,11 @@ def test_a_missing_band_is_named_with_what_there_is(item):
 
 def test_scenes_survive_json_and_pickle(item):
     scene = one(item)
-    assert Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
+    found = json.loads(json.dumps(scene.to_dict()))
+    found |= {k: tuple(found[k]) for k in ("transform", "shape", "elsewhere")}
+    bands = [b | {"aliases": tuple(b["aliases"])} for b in found["bands"]]
+    found["bands"] = tuple(SceneBand(**band) for band in bands)
+    assert Scene(**found) == scene
     assert pickle.loads(pickle.dumps(scene)) == scene  # noqa: S301 - written here
 
 
@@ -204,6 +217,19 @@ def test_a_year_item_sorts_by_its_last_moment(item):
     scenes = normalise_items([moment, year], catalog_href=".")
     assert [scene.id for scene in scenes] == ["z", "a"]
     assert scenes[0].start == "2024-01-01T00:00:00.000000Z"
+
+
+def test_scenes_without_a_date_come_last_by_id(item):
+    dated = one(item)
+    undated = [dataclasses.replace(dated, id=k, start="", end="") for k in "cb"]
+    order = canonical_order([*undated, dataclasses.replace(dated, id="z")])
+    assert [scene.id for scene in order] == ["z", "b", "c"]
+
+
+def test_a_foreign_item_cannot_hide_its_date(item, tmp_path):
+    item.properties["areca:datetime_source"] = "placeholder"
+    for href in ("catalog.json", tmp_path / "collection.json"):
+        assert one(item, href=href).start == "2024-05-01T00:00:00.000000Z"
 
 
 def test_a_remote_item_may_not_name_a_local_file(item):

@@ -9,7 +9,13 @@ import rasterio
 from catalog_rasters import draw, make_item
 from servers import free_port
 
-from areca.catalog import normalise_items, open_cube, search
+from areca.catalog import (
+    grid_of,
+    normalise_items,
+    open_cube,
+    read_mosaic,
+    search,
+)
 from areca.errors import AoiError, CatalogError
 
 SQUARE_ID = {"a": (500_000.0, 5_000_000.0), "b": (502_000.0, 5_000_000.0)}
@@ -112,7 +118,6 @@ def test_a_geotiff_is_an_item(write_tiff):
     assert scene.id == "a"
     assert [band.name for band in scene.bands] == ["red", "green", "blue"]
     assert (scene.crs, scene.shape) == ("EPSG:32614", (40, 50))
-    assert item.properties["areca:datetime_source"] == "last change of the file"
 
 
 def test_a_folder_of_geotiffs_is_a_catalogue(write_tiff, tmp_path):
@@ -121,22 +126,79 @@ def test_a_folder_of_geotiffs_is_a_catalogue(write_tiff, tmp_path):
     write_tiff("in/deep/a.tiff", pixels)
     write_tiff("in/B.TIF", pixels)
     (tmp_path / "in" / "notes.txt").write_text("no raster")
-    os.utime(tmp_path / "in" / "B.TIF", (10**9, 10**9))
     items = search(tmp_path / "in")
-    assert sorted(ids(items)) == ["B", "a", "deep__a"]
-    assert items[-1].id == "B"
+    assert ids(items) == ["B", "a", "deep__a"]
     cube = open_cube(items, bands=["b2"])
     np.testing.assert_array_equal(cube.values, pixels[1:])
 
 
-def test_the_date_of_a_geotiff_comes_from_its_tag(write_tiff):
-    path = write_tiff("a.tif", draw(1, 9, 9))
-    with rasterio.open(path, "r+") as file:
-        file.update_tags(TIFFTAG_DATETIME="2019:06:30 12:00:00")
-        file.set_band_description(1, "NDVI")
-    (item,) = search(path, datetime="2019-06-30")
-    assert item.properties["areca:datetime_source"] == "TIFFTAG_DATETIME"
-    assert item.assets["image"].extra_fields["eo:bands"] == [{"name": "ndvi"}]
+def test_a_geotiff_has_no_date_whatever_its_tag_and_time_say(write_tiff, tmp_path):
+    for name in ("b", "a"):
+        path = write_tiff(f"in/{name}.tif", draw(1, 9, 9, seed=ord(name)))
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(TIFFTAG_DATETIME="2019:06:30 12:00:00")
+            file.set_band_description(1, "NDVI")
+
+    def scenes():
+        found = search(tmp_path / "in")
+        for item in found:
+            assert pystac.Item.from_dict(item.to_dict()).datetime.year == 1970
+            assert item.properties["areca:datetime_source"] == "placeholder"
+        return normalise_items(found, catalog_href=tmp_path / "in")
+
+    before = [scene.to_dict() for scene in scenes()]
+    assert [(s["id"], s["start"], s["end"]) for s in before] == [
+        ("a", "", ""),
+        ("b", "", ""),
+    ]
+    os.utime(tmp_path / "in" / "b.tif", (2 * 10**9, 2 * 10**9))
+    assert [scene.to_dict() for scene in scenes()] == before
+    cube = open_cube(search(tmp_path / "in")[::-1], bands=["ndvi"])
+    assert [(i["id"], i["start"], i["end"]) for i in cube.attrs["items"]] == [
+        ("a", "", ""),
+        ("b", "", ""),
+    ]
+    np.testing.assert_array_equal(cube.values, draw(1, 9, 9, seed=ord("a")))
+
+
+def test_geotiffs_cannot_be_filtered_by_date(write_tiff):
+    path = write_tiff("in/a.tif", draw(1, 9, 9))
+    for place in (path, path.parent):
+        with pytest.raises(CatalogError, match=r"datetime='1970'.*do not tell") as err:
+            search(place, datetime="1970")
+        assert "\n" not in str(err.value)
+
+
+def test_files_that_differ_in_their_ending_only_are_two_items(write_tiff, tmp_path):
+    for name in ("a.tif", "a.tiff", "b.tif"):
+        write_tiff(f"in/{name}", draw(1, 9, 9))
+    assert ids(search(tmp_path / "in")) == ["a.tif", "a.tiff", "b"]
+
+
+def test_equal_ids_in_two_collections_are_two_scenes(write_tiff, tmp_path):
+    pixels = {name: draw(1, 40, 40, seed=k) for k, name in enumerate(["one", "two"])}
+    features = []
+    for k, name in enumerate(pixels):
+        origin = (500_000.0 + 80 * k, 5_000_000.0)
+        path = write_tiff(f"{name}.tif", pixels[name], origin=origin)
+        item = make_item(path, item_id="same")
+        features.append(item.to_dict() | {"collection": name})
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    items = search(path)
+    assert [(item.collection_id, item.id) for item in items] == [
+        ("one", "same"),
+        ("two", "same"),
+    ]
+    scenes = normalise_items(items, catalog_href=path)
+    assert [scene.collection for scene in scenes] == ["one", "two"]
+    values, source = read_mosaic(scenes, ["red"], grid_of(scenes))
+    np.testing.assert_array_equal(values[0, :, :40], pixels["one"][0])
+    np.testing.assert_array_equal(values[0, :, 40:], pixels["two"][0])
+    np.testing.assert_array_equal(source[0], [0] * 40 + [1] * 40)
+    cube = open_cube(items, bands=["red"])
+    assert [item["collection"] for item in cube.attrs["items"]] == ["one", "two"]
+    np.testing.assert_array_equal(cube.values, values)
 
 
 def test_a_geotiff_without_a_place_is_refused(write_tiff):

@@ -161,7 +161,7 @@ def test_a_batch_predicts_what_its_tiles_predict(saved):
 
 def test_a_worker_checks_the_file_it_has_not_what_the_client_saw(saved):
     saved.verify()
-    sent = pickle.loads(pickle.dumps(saved))
+    sent = pickle.loads(pickle.dumps(saved))  # noqa: S301 - our own bytes
     path = saved.weights_path
     data = bytearray(path.read_bytes())
     data[-1] ^= 1

@@ -2,7 +2,7 @@
 
 from areca.catalog.aoi import read_aoi
 from areca.catalog.cube import open_cube
-from areca.catalog.grids import grid_of, scene_window
+from areca.catalog.grids import grid_of
 from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import origin_of, set_origin
@@ -40,7 +40,6 @@ __all__ = [
     "read_scenes",
     "read_scenes_native",
     "redact",
-    "scene_window",
     "search",
     "select",
     "set_origin",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import rasterio
 from rasterio.errors import RasterioError
 
-from areca.catalog.hrefs import check_address, gdal_path, is_remote, redact
+from areca.catalog.hrefs import gdal_path, is_remote, redact
+from areca.catalog.links import final_link, forget_link
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -48,6 +49,8 @@ so that a second try really asks again (rasterio#2119).
 
 _LOGGERS = (
     "rasterio",
+    "urllib3.connectionpool",
+    "urllib3.util.retry",
     *(
         f"rasterio.{part}"
         for part in ("_base", "_env", "_err", "_io", "env", "session")
@@ -69,7 +72,7 @@ def configure_gdal() -> None:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    # rasterio logs GDAL's own messages, which hold whole links.
+    # rasterio logs GDAL's own messages, which hold whole links, and urllib3 its own.
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_redact_record)
 
@@ -81,15 +84,20 @@ def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
         An open file; the caller closes it.
 
     Raises:
-        CatalogError: The host of the link is at a private address and may not be.
-    """  # noqa: DOC502 - raised by check_address
+        CatalogError: The link or one that it redirects to is at a private address, and
+            may not be.
+        OSError: The file cannot be opened.
+    """  # noqa: DOC502 - raised by final_link and rasterio
     configure_gdal()
-    if not allow_private:
-        check_address(href)
+    place = href if allow_private else final_link(href)
     driver = DRIVERS.get(
         PurePosixPath(href.split("?", maxsplit=1)[0].lower()).suffix, "GTiff"
     )
-    return rasterio.open(gdal_path(href), driver=driver)
+    try:
+        return rasterio.open(gdal_path(place), driver=driver)
+    except READ_FAULTS:
+        forget_link(href)
+        raise
 
 
 def opened(href: str, *, allow_private: bool) -> DatasetReader:
@@ -111,6 +119,7 @@ def opened(href: str, *, allow_private: bool) -> DatasetReader:
 
 def forget(href: str) -> None:
     """Close this thread's handle of a file, if any, so that the next read reopens."""
+    forget_link(href)
     handle = _handles.files.pop(_key(href), None)
     if handle is not None:
         handle.close()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pystac
 from pyproj import Transformer
 from shapely.geometry import Polygon, mapping
 
 from areca.catalog.headers import Header, read_header
-from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
+from areca.catalog.hrefs import (
+    check_href,
+    is_remote,
+    local_path,
+    reach_of,
+    redact,
+)
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -20,9 +28,33 @@ if TYPE_CHECKING:
 ENDS = (".tif", ".tiff")
 """Endings of the files that are looked for in a folder."""
 
+_SOURCE, _PLACEHOLDER = "areca:datetime_source", "placeholder"
+_NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 _COMMON = frozenset({"red", "green", "blue", "nir", "pan", "coastal", "rededge"})
 _EDGE_POINTS = 16
 """Points along each side of a footprint, since sides bend between two CRSs."""
+
+
+def is_bare(place: str) -> bool:
+    """Return whether a place is imagery without a catalogue: a file or a folder.
+
+    Args:
+        place: What `areca.search` takes.
+    """
+    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
+        return True
+    path = Path(local_path(place)) if not is_remote(place) else None
+    return path is not None and path.is_dir() and not (path / "catalog.json").is_file()
+
+
+def is_undated(item: pystac.Item, origin: str) -> bool:
+    """Return whether the datetime of an item is a placeholder that areca put there.
+
+    Args:
+        item: A STAC item.
+        origin: Where it was found; what the items of a catalogue say is not believed.
+    """
+    return item.properties.get(_SOURCE) == _PLACEHOLDER and is_bare(origin)
 
 
 def find_geotiffs(folder: Path) -> list[Path]:
@@ -47,22 +79,29 @@ def find_geotiffs(folder: Path) -> list[Path]:
 def items_of_files(paths: list[Path], root: Path) -> Iterator[pystac.Item]:
     """Make one item a file; the id is the file's name, with its folders if needed.
 
+    Files of one folder that differ in their ending only are told apart by it.
+
     Yields:
         Items as `item_of_file` makes them, in the order of the paths.
     """
-    stems = [path.stem for path in paths]
-    for path in paths:
-        twice = stems.count(path.stem) > 1
-        name = path.relative_to(root).with_suffix("") if twice else path.stem
-        yield item_of_file(str(path), name=str(name).replace("/", "__"))
+    inner = [path.relative_to(root) for path in paths]
+    names = [path.stem for path in inner]
+    for longer in ([path.with_suffix("") for path in inner], inner):
+        count = Counter(names)
+        names = [
+            name if count[name] == 1 else path.as_posix().replace("/", "__")
+            for name, path in zip(names, longer, strict=True)
+        ]
+    for path, name in zip(paths, names, strict=True):
+        yield item_of_file(str(path), name=name)
 
 
 def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
     """Make a STAC item from the header of one raster file.
 
-    STAC asks for a datetime. It is taken from the TIFF tag DateTime (as UTC), else the
-    time of the last change of the file, else 1970-01-01; `areca:datetime_source` says
-    which, since the last two are no date of acquisition.
+    STAC asks for a datetime, and a GeoTIFF does not tell when it was acquired: the tag
+    DateTime and the time of the file say when software wrote it. So the datetime is a
+    placeholder, 1970-01-01, and `areca:datetime_source` says that it is one.
 
     Args:
         href: A local path or a link, as the user gave it.
@@ -82,18 +121,17 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
             "can be placed; write them, for example with gdal_edit"
         )
     footprint = _footprint(header)
-    moment, source = _moment(checked, header)
     item = pystac.Item(
-        id=name or Path(redact(href).split("?")[0]).stem,
+        id=name or _stem(href),
         geometry=mapping(footprint),
         bbox=list(footprint.bounds),
-        datetime=moment,
+        datetime=_NO_DATE,
         properties={
             "proj:code": header.crs if len(header.crs) < 40 else None,
             **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
             "proj:transform": list(header.transform),
             "proj:shape": list(header.shape),
-            "areca:datetime_source": source,
+            _SOURCE: _PLACEHOLDER,
         },
         href=checked,
     )
@@ -108,6 +146,12 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
         ),
     )
     return item
+
+
+def _stem(href: str) -> str:
+    if is_remote(href):
+        return PurePosixPath(urlsplit(href).path).stem
+    return Path(local_path(href)).stem
 
 
 def _eo_bands(header: Header) -> list[dict[str, str]]:
@@ -138,17 +182,3 @@ def _footprint(header: Header) -> Polygon:
     y = [d * col + e * row + f for col, row in ring]
     to_degrees = Transformer.from_crs(header.crs, "EPSG:4326", always_xy=True)
     return Polygon(zip(*to_degrees.transform(x, y), strict=True))
-
-
-def _moment(href: str, header: Header) -> tuple[datetime, str]:
-    if header.taken:
-        try:
-            # The tag knows no time zone.
-            taken = datetime.strptime(header.taken.strip(), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
-            return taken.replace(tzinfo=UTC), "TIFFTAG_DATETIME"
-        except ValueError:
-            pass
-    if is_remote(href):
-        return datetime(1970, 1, 1, tzinfo=UTC), "unknown"
-    changed = datetime.fromtimestamp(int(Path(href).stat().st_mtime), tz=UTC)
-    return changed, "last change of the file"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import TYPE_CHECKING, Protocol
 
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj import CRS, Geod, Transformer
+from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from areca.errors import CatalogError, GridError
-from areca.tiles import PIXEL_TOLERANCE
+from areca.tiles import PIXEL_TOLERANCE, ground_pixel_m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,28 +70,6 @@ def scene_box(scene: Placed, geobox: GeoBox) -> tuple[int, int, int, int]:
         GridError: Pixels of the scene would have to be resampled to the geobox.
     """  # noqa: DOC502 - raised by _box
     return _box(scene, str(geobox.crs), tuple(geobox.affine)[:6])
-
-
-def scene_window(scene_geobox: GeoBox, geobox: GeoBox) -> tuple[int, int]:
-    """Return the row and column in a scene of the first pixel of a geobox.
-
-    Raises:
-        GridError: The two do not lie on one grid.
-    """  # noqa: DOC502 - raised by _box
-    transform = tuple(geobox.affine)[:6]
-    placed = _Grid("scene", str(scene_geobox.crs), scene_geobox)
-    row, col, _, _ = _box(placed, str(geobox.crs), transform)
-    return -row, -col
-
-
-class _Grid:
-    """A geobox in the form of a scene."""
-
-    def __init__(self, name: str, crs: str, geobox: GeoBox) -> None:
-        self.id, self.crs = name, crs
-        a, b, c, d, e, f = tuple(geobox.affine)[:6]
-        self.transform = (a, b, c, d, e, f)
-        self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
 
 
 def same_crs(one: str, other: str) -> bool:
@@ -178,32 +155,12 @@ def _check_upright(scene: Placed) -> None:
 
 
 def _check_square(geobox: GeoBox, name: str) -> None:
-    """Compare width and height of the middle pixel on the ellipsoid.
-
-    Raises:
-        GridError: They differ by more than the tolerance, or have no meaning there.
-    """
-    crs = _parsed(str(geobox.crs))
-    affine, (height, width) = geobox.affine, geobox.shape
-    points = [(width / 2 + dx, height / 2 + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))]
-    x, y = zip(*(affine * point for point in points), strict=True)
-    to_lonlat = _to_lonlat(str(geobox.crs))
-    lon, lat = to_lonlat.transform(x, y)
-    if not all(map(math.isfinite, (*lon, *lat))):
-        raise GridError(f"item {name} lies where {_short(str(crs))} is not defined")
-    geod = crs.get_geod() or Geod(ellps="WGS84")
-    _, _, across = geod.inv(lon[0], lat[0], lon[1], lat[1])
-    _, _, down = geod.inv(lon[0], lat[0], lon[2], lat[2])
+    across, down = ground_pixel_m(geobox)
     if not abs(across / down - 1) <= SQUARE_TOLERANCE:
         raise GridError(
             f"item {name} has pixels of {across:.4g} m x {down:.4g} m on the ground, "
             f"not square within {SQUARE_TOLERANCE:.0%}. {_NO_WARP}"
         )
-
-
-@functools.lru_cache(maxsize=64)
-def _to_lonlat(crs: str) -> Transformer:
-    return Transformer.from_crs(_parsed(crs), "EPSG:4326", always_xy=True)
 
 
 def _short(crs: str) -> str:

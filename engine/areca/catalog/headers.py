@@ -38,8 +38,6 @@ class Header:
     """Whether a mask, which is no band, tells which pixels are missing."""
     alpha: int | None
     """Number of the band marked as alpha, from 1; None when there is none."""
-    taken: str | None
-    """The TIFF tag DateTime, `YYYY:MM:DD HH:MM:SS`."""
 
     def is_masked(self, described: int) -> bool:
         """Return whether more than nodata tells which pixels are missing.
@@ -87,7 +85,6 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
                     nodata=tuple(file.nodatavals),
                     has_mask=has_mask,
                     alpha=alpha,
-                    taken=file.tags().get("TIFFTAG_DATETIME"),
                 )
     except READ_FAULTS as err:
         raise CatalogError(

@@ -34,16 +34,61 @@ _INNER_NAMES = (
     ".home.arpa",
 )
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\|]")
-_QUERY = re.compile(r"\?[^\s'\")>]+")
-_USER = re.compile(r"(?<=://)[^/\s@'\"]*@")
+_AFTER_SCHEME = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+_CLOSERS = "'\"`)>]},.;:!"
+"""What may follow a link in a sentence."""
 
 
 def redact(text: str) -> str:
     """Return a link, or a message with links in it, without what may be secret.
 
-    Query strings (signatures) become `?…`, user and password are dropped.
+    Query strings (signatures) become `?…`, user and password are dropped. In a message
+    a link ends at white space only, so rather too much is hidden than too little.
     """
-    return _QUERY.sub("?…", _USER.sub("", text))
+    if re.search(r"\s", text) is None:
+        return redact_link(text)
+    return re.sub(r"\S+", _redact_word, text)
+
+
+def redact_link(href: str) -> str:
+    """Return a text that is one link or path as a whole, without what may be secret.
+
+    An `@` after the host may be that of a password with a `/` in it, so what is before
+    it is hidden as well.
+    """
+    head, colon, rest = href.partition("://")
+    match = _AFTER_SCHEME.fullmatch(rest)
+    if not colon or "?" in head or match is None:
+        return _redact_path(href)
+    host, path, tail = match.groups()
+    start = f"{head}://"
+    if "@" in tail and (":" in host or not path):
+        return f"{start}…"
+    if "@" in path:
+        return f"{start}…@{path.rpartition('@')[2]}{_hide(tail)}"
+    host = host.rpartition("@")[2]
+    if _HOST.fullmatch(host) is None:
+        # Not a port: the start of a password, whose end was cut off.
+        return f"{start}…"
+    return f"{start}{host}{path}{_hide(tail)}"
+
+
+def _redact_word(match: re.Match[str]) -> str:
+    word = match[0]
+    core = word.rstrip(_CLOSERS)
+    return redact_link(core) + word[len(core) :]
+
+
+def _redact_path(text: str) -> str:
+    path, mark, query = text.partition("?")
+    user, _, place = path.rpartition("@")
+    shown = f"…@{place}" if ":" in user else path
+    return shown + _hide(mark + query)
+
+
+def _hide(tail: str) -> str:
+    return f"{tail[0]}…" if len(tail) > 1 else tail
 
 
 def scheme_of(href: str) -> str:
@@ -224,5 +269,5 @@ def file_size(href: str) -> int | None:
 
 
 def _show(href: str) -> str:
-    shown = redact(href)
+    shown = redact_link(href)
     return ascii(shown if len(shown) <= 120 else f"{shown[:117]}…")

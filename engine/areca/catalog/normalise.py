@@ -9,6 +9,7 @@ from shapely import wkt
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
+from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
 from areca.catalog.projection import Projection, projection_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pystac
 
     from areca.catalog.assets import AssetBand
-from areca.catalog.headers import Header
+    from areca.catalog.headers import Header
 
 
 def normalise_items(
@@ -48,7 +49,7 @@ def normalise_items(
         read_headers: Whether headers may be opened.
 
     Returns:
-        One scene an item, newest first, then by id.
+        One scene an item, newest first, then by id; those without a date last.
 
     Raises:
         CatalogError: An item has no usable asset, projection, date or link.
@@ -102,7 +103,7 @@ class _ItemReader:
         here = [band for band in used if grids[band.asset] == grid]
         if wanted and len(here) < len(used):
             raise GridError(_mixed(used, grids))
-        start, end = _moments(self.item)
+        start, end = _moments(self.item, self.origin)
         return Scene(
             id=self.item.id,
             collection=self.item.collection_id or "",
@@ -239,7 +240,9 @@ def _shown(names: dict[str, AssetBand]) -> list[str]:
     return list(best.values())
 
 
-def _moments(item: pystac.Item) -> tuple[str, str]:
+def _moments(item: pystac.Item, origin: str) -> tuple[str, str]:
+    if is_undated(item, origin):
+        return "", ""
     interval = item_interval(item)
     if interval is None:
         raise CatalogError(

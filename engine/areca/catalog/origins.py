@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from areca.catalog.hrefs import redact
+from areca.catalog.hrefs import redact_link
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def origin_of(items: Iterable[pystac.Item]) -> str:
     """
     found = {_origins.get(item, UNKNOWN) for item in items}
     if len(found) > 1:
+        shown = sorted(map(redact_link, found))
         raise CatalogError(
-            f"the items come from different catalogues {sorted(map(redact, found))}; "
+            f"the items come from different catalogues {shown}; "
             "open one cube for each, or name the one you trust with "
             "areca.catalog.set_origin(items, catalog)"
         )

@@ -13,7 +13,7 @@ from areca.catalog.grids import scene_box
 from areca.errors import BandError, CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from odc.geo.geobox import GeoBox
 
@@ -64,9 +64,12 @@ class Scene:
     id: str
     collection: str
     start: str
-    """First moment of the acquisition, ISO 8601 in UTC."""
+    """First moment of the acquisition, ISO 8601 in UTC; empty when it is not known.
+
+    Only STAC metadata tells it: a GeoTIFF without an item is never dated.
+    """
     end: str
-    """Last moment; the same as `start` when the item has one datetime."""
+    """Last moment; the same as `start` when the item has one datetime, or none."""
     crs: str
     """Authority string such as `EPSG:32648`, or WKT."""
     transform: tuple[float, float, float, float, float, float]
@@ -96,22 +99,14 @@ class Scene:
         """
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Scene:
-        """Return the scene that `to_dict` wrote, also after a trip through JSON."""
-        bands = tuple(
-            SceneBand(**{**band, "aliases": tuple(band["aliases"])})
-            for band in data["bands"]
-        )
-        tuples = {k: tuple(data[k]) for k in ("transform", "shape", "elsewhere")}
-        return cls(**{**data, **tuples, "bands": bands})
-
 
 def canonical_order(scenes: Iterable[Scene]) -> list[Scene]:
     """Return scenes newest first, then by id; the order of a mosaic.
 
-    The last moment of a scene counts, since year-only items span a year.
+    The last moment of a scene counts, since year-only items span a year. Scenes whose
+    date is not known come after all others.
     """
+    # An empty text sorts before every date, so reversed it comes last.
     by_name = sorted(scenes, key=lambda scene: (scene.id, scene.collection))
     return sorted(by_name, key=lambda scene: scene.end, reverse=True)
 

@@ -9,7 +9,13 @@ from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.api import is_api, search_api
 from areca.catalog.documents import Fetcher, walk
 from areca.catalog.filters import Query, geometry_of, newest_first
-from areca.catalog.geotiffs import ENDS, find_geotiffs, item_of_file, items_of_files
+from areca.catalog.geotiffs import (
+    ENDS,
+    find_geotiffs,
+    is_bare,
+    item_of_file,
+    items_of_files,
+)
 from areca.catalog.hrefs import is_remote, local_path, redact
 from areca.catalog.origins import set_origin
 from areca.errors import AoiError, CatalogError
@@ -41,7 +47,8 @@ def search(
         collections: Ids of collections; all when left out.
         aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
         datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
-        limit: Keep only the newest so many.
+            Not for GeoTIFFs without a catalogue, whose date is not known.
+        limit: Keep only the newest so many; of GeoTIFFs the first by id.
 
     Returns:
         Items, newest first, then by id; at least one.
@@ -60,6 +67,12 @@ def search(
         aoi=None if aoi is None else read_aoi(aoi),
         datetime=datetime,
     )
+    if datetime is not None and is_bare(place):
+        raise CatalogError(
+            f"cannot filter {redact(place)} by datetime={datetime!r}: GeoTIFFs do not "
+            "tell when they were acquired. Leave datetime out, or describe the files "
+            "in a STAC catalogue"
+        )
     in_time = [
         item
         for item in _find(place, query)
@@ -77,13 +90,7 @@ def has_collections(catalog: str | Path) -> bool:
     Args:
         catalog: What `search` takes.
     """
-    place = str(catalog)
-    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
-        return False
-    if is_remote(place):
-        return True
-    path = Path(local_path(place))
-    return not path.is_dir() or (path / "catalog.json").is_file()
+    return not is_bare(str(catalog))
 
 
 def _find(place: str, query: Query) -> Iterable[pystac.Item]:

@@ -36,8 +36,8 @@ _INNER_NAMES = (
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\|]")
 _AFTER_SCHEME = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
-_CLOSERS = "'\"`)>]},.;:!"
-"""What may follow a link in a sentence."""
+_OPENERS, _CLOSERS = "'\"`(<[{", "'\"`)>]},.;:!"
+"""What may stand around a link in a sentence."""
 
 
 def redact(text: str) -> str:
@@ -46,8 +46,6 @@ def redact(text: str) -> str:
     Query strings (signatures) become `?…`, user and password are dropped. In a message
     a link ends at white space only, so rather too much is hidden than too little.
     """
-    if re.search(r"\s", text) is None:
-        return redact_link(text)
     return re.sub(r"\S+", _redact_word, text)
 
 
@@ -75,9 +73,10 @@ def redact_link(href: str) -> str:
 
 
 def _redact_word(match: re.Match[str]) -> str:
-    word = match[0]
-    core = word.rstrip(_CLOSERS)
-    return redact_link(core) + word[len(core) :]
+    inner = match[0].lstrip(_OPENERS)
+    core = inner.rstrip(_CLOSERS)
+    before = match[0].removesuffix(inner)
+    return before + redact_link(core) + inner[len(core) :]
 
 
 def _redact_path(text: str) -> str:

@@ -29,6 +29,7 @@ OPEN_FILES = 16
 """Handles that a thread keeps open; least recently used first out."""
 
 SETTINGS = {
+    "CPL_LOG": "OFF",
     "GDAL_CACHEMAX": "128",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_HTTP_CONNECTTIMEOUT": "5",
@@ -42,9 +43,11 @@ SETTINGS = {
 }
 """GDAL options for reading, MB and seconds.
 
-`EMPTY_DIR` also keeps GDAL from looking at side files that could change what a file
-means. Without the cache across opens, GDAL forgets a failed request with its handle,
-so that a second try really asks again (rasterio#2119).
+GDAL's own messages go nowhere: they hold whole links, signatures included, and what
+matters in them comes back as an exception. `EMPTY_DIR` also keeps GDAL from looking at
+side files that could change what a file means. Without the cache across opens, GDAL
+forgets a failed request with its handle, so that a second try really asks again
+(rasterio#2119).
 """
 
 _LOGGERS = (

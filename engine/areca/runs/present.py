@@ -201,7 +201,11 @@ def _region(plan: RunPlan) -> str:
 
 def _input(scene: Scene) -> InputItem:
     when = scene.start if scene.start == scene.end else f"{scene.start}/{scene.end}"
-    return InputItem(id=scene.id, datetime=when, href=redact(scene.bands[0].href))
+    return InputItem(
+        id=scene.id,
+        datetime=when or "not known",
+        href=redact(scene.bands[0].href),
+    )
 
 
 def _model(request: RunRequest) -> ModelFacts:

@@ -65,7 +65,9 @@ def paint(pixels: NDArray[np.float32], card: ModelCard) -> Image.Image:
     mean = np.resize(np.asarray(card.mean, np.float32), count)[:, None, None]
     std = np.resize(np.asarray(card.std, np.float32), count)[:, None, None]
     seen = np.isfinite(pixels).any(axis=0)
-    grey = np.nan_to_num(MIDDLE + SPREAD * (pixels - mean) / std)
+    grey = MIDDLE + SPREAD * (pixels - mean) / std
+    # A band alone at its nodata value is nearly always a saturated one.
+    grey = np.where(np.isfinite(grey), grey, 255.0)
     chosen = grey[[0, 1, 2]] if count > 2 else grey[[0, 0, 0]]
     layers = [*np.clip(chosen, 0, 255), seen * 255]
     return Image.fromarray(np.stack(layers, axis=-1).astype(np.uint8), mode="RGBA")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ def run(
             f"--out {redact(str(out))} is an object store; this version writes run "
             "folders to a local disk only. Give a local folder and copy it afterwards"
         )
+    if cluster == "local":
+        _check_main_guard()
     command = _command(recipe, Path(out), ground, settings or {})
     request = prepare(recipe, ground, settings, command=command)
     RunFolder(Path(out)).check(request.to_dict())
@@ -98,6 +101,23 @@ def run(
     with open_client(cluster, workers=workers) as client:
         return run_census(
             request, Path(out), client=client, progress=progress or _silent
+        )
+
+
+def _check_main_guard() -> None:
+    """Refuse a script that worker processes would run again from its first line.
+
+    Raises:
+        InputError: The script has no `if __name__ == "__main__":`.
+    """
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None or not Path(script).is_file():
+        return
+    if b"__name__" not in Path(script).read_bytes():
+        raise InputError(
+            f'{script} has no `if __name__ == "__main__":`. The workers are processes '
+            "that import the script: put the call under that line, or use "
+            'cluster="threads"'
         )
 
 

@@ -12,6 +12,8 @@ import typer
 from areca.errors import ArecaError, InputError
 
 EXIT_HOLES = 3
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -145,14 +147,18 @@ def _measure(
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option(help="GeoParquet to write; FILE.measured.parquet.")
+        Path | None,
+        typer.Option(help="GeoParquet to write; NAME.measured.parquet in this folder."),
     ] = None,
 ) -> None:
-    """Measure the objects of a vector file in true metres, whatever its CRS."""
+    """Measure the objects of a vector file in true metres, whatever its CRS.
+
+    Columns named as measures (area_m2, radius_m, ...) are replaced.
+    """
     from areca_pipelines.console import print_measured
     from areca_pipelines.measuring import measure_file
 
-    target = out or file.with_suffix(".measured.parquet")
+    target = out or Path(f"{file.stem}.measured.parquet")
     print_measured(measure_file(file, target), target)
 
 
@@ -190,12 +196,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(words, standalone_mode=False)
     except KeyboardInterrupt:
-        _say("interrupted; finished blocks are kept: run the same command to resume")
-        code = 1
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a trace
         code = _explain(error)
         if debug:
             traceback.print_exc()
+    if code == INTERRUPTED:
+        _say("interrupted; finished blocks are kept: run the same command to resume")
+        code = 1
     sys.exit(code or 0)
 
 
@@ -220,3 +228,7 @@ def _explain(error: Exception) -> int:
 
 def _say(line: str) -> None:
     print(f"areca: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -135,15 +135,20 @@ class TrainingBar:
 def print_result(result: RunResult) -> None:
     """Say how a run ended and where everything is."""
     found, folder = result.summary, result.folder
+    overlap = "; where objects overlap, ground counts twice"
     OUT.print(f"[bold]{found.count:,} objects[/bold], {result.state}")
     if found.count:
         OUT.print(f"mean radius  {found.radius_mean_m:.2f} m")
-        OUT.print(f"total area   {found.area_m2:,.0f} m²")
-    OUT.print(
-        f"{len(result.blocks)} blocks ({result.resumed} resumed) in "
-        f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time in "
-        "forward passes"
-    )
+        OUT.print(f"total area   {found.area_m2:,.0f} m²{overlap}")
+    if result.is_repeated:
+        done = "the run was finished, nothing to do"
+        OUT.print(f"{len(result.blocks)} blocks; {done}")
+    else:
+        OUT.print(
+            f"{len(result.blocks)} blocks ({result.resumed} resumed) in "
+            f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time in "
+            "forward passes"
+        )
     if result.oversize:
         _plain(f"{result.oversize:,} too large to be counted, see oversize.geojson")
     for hole in result.holes:
@@ -176,7 +181,7 @@ def print_plan(summary: PlanSummary) -> None:
     table.add_row("pixels", f"{summary.pixels / 1e6:,.1f} million")
     table.add_row("computed twice", f"{summary.twice_share:.0%} (halos of tiles)")
     table.add_row("pixel", f"{summary.pixel_m:.3g} m")
-    table.add_row("ground", f"{summary.area_ha:,.1f} ha")
+    table.add_row("ground of blocks", f"{summary.area_ha:,.1f} ha")
     table.add_row("to decode", f"{summary.read_bytes / 1e6:,.1f} MB")
     OUT.print(table)
 

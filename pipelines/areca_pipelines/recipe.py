@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,7 +44,7 @@ class CensusRecipe(BaseModel):
     kind: Literal["census"]
     title: str
     """Heading of the report."""
-    about: str
+    about: str = ""
     """One sentence for `areca recipes`."""
     model: str
     """Built-in name or folder of the model."""
@@ -119,12 +119,29 @@ def read_recipe(
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path.name} is no TOML file: {error}") from error
+    _check_kind(path, data, form)
     for key, value in (settings or {}).items():
         _put(data, key, value, form)
     try:
         return form.model_validate(data)
     except ValidationError as error:
         raise RecipeError(f"{path.name}: {_explain(error, form)}") from error
+
+
+def _check_kind(path: Path, data: Mapping[str, Any], form: type[BaseModel]) -> None:
+    """Refuse a recipe for another verb.
+
+    Raises:
+        RecipeError: A training recipe is to be run, or a census to be trained.
+    """
+    verbs = {"census": "areca run", "train": "areca train"}
+    wanted = form.model_fields["kind"].annotation
+    kind = data.get("kind")
+    if kind in verbs and kind not in get_args(wanted):
+        raise RecipeError(
+            f"{path.name} is a recipe of the kind {kind!r}; use `{verbs[kind]} "
+            f"{path.stem}`"
+        )
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -173,6 +190,8 @@ def _explain(error: ValidationError, form: type[BaseModel]) -> str:
         return f"the key {where!r} is missing; add it (see `areca recipes`)"
     if first["type"] != "extra_forbidden":
         return f"{where} is {first['input']!r}: {first['msg'].lower()}"
+    if where in {"aoi", "datetime", "out"}:
+        return f"{where!r} is no key of a recipe; give it with --{where}"
     known = _keys(form)
     leaf = str(first["loc"][-1])
     near = difflib.get_close_matches(where, known, n=1, cutoff=0) or known[:1]

@@ -185,6 +185,12 @@ def test_an_area_selects_objects_by_centre_and_changes_none(world):
     assert 0 < len(part) < len(every)
 
 
+def test_a_cube_that_was_cropped_to_an_area_is_warned_about(world):
+    cube, model = world
+    with pytest.warns(UserWarning, match="give the area to predict"):
+        areca.predict(cube.assign_attrs(cropped_to_area=True), model)
+
+
 @pytest.mark.usefixtures("no_compute")
 def test_predict_stays_lazy_and_shares_one_graph(world):
     cube, model = world
@@ -263,6 +269,8 @@ def test_a_model_that_does_not_fit_is_named_before_any_read(world):
     coarse = coarse.rio.write_transform(coarse.rio.transform(recalc=True))
     with pytest.raises(GridError, match=r"trained at 0\.2 m"):
         areca.predict(coarse, model)
+    with pytest.raises(InputError, match="options is a dict"):
+        areca.predict(cube, model, options={"threshold": 0.6})
     with pytest.raises(InputError, match=r"threshold is 1\.5"):
         areca.PredictOptions(threshold=1.5)
     with pytest.raises(InputError, match="block_tiles is 0"):

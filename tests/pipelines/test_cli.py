@@ -1,7 +1,10 @@
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -104,7 +107,7 @@ def test_a_run_from_a_catalogue_to_a_report(served, tmp_path, capsys):
     )
 
     assert call(*run_words(served, tmp_path / "run")) == 0
-    assert "15 resumed" in capsys.readouterr().out
+    assert "15 blocks; the run was finished" in capsys.readouterr().out
 
 
 BAD = {
@@ -272,6 +275,8 @@ def test_settings_replace_values_of_the_recipe(served, tmp_path):
             "unknown cluster",
         ),
         (["run", "tree_crown_demo", "--out", "x", "--set", "threshold"], "key=value"),
+        (["run", "train_oil_palm", "--out", "x"], "areca train train_oil_palm"),
+        (["run", "tree_crown_demo", "--out", "x", "--set", "aoi=1"], "with --aoi"),
         (["run", "tree_crown_demo", "--out", "s3://bucket/run"], "object store"),
         (["measure", "nothing.gpkg"], "no file"),
     ],
@@ -307,7 +312,9 @@ def test_debug_shows_the_traceback(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys):
+def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     discs = gpd.GeoDataFrame(
         geometry=[shapely.Point(500_000, 5_000_000).buffer(5, quad_segs=64)],
         crs="EPSG:32632",
@@ -315,7 +322,7 @@ def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys):
     discs.to_file(tmp_path / "discs.gpkg")
     assert call("measure", tmp_path / "discs.gpkg") == 0
 
-    out = areca.read_objects(tmp_path / "discs.measured.parquet")
+    out = areca.read_objects("discs.measured.parquet")
     assert out["radius_m"][0] == pytest.approx(5 / 0.9996, rel=1e-3)
     assert "1 objects" in capsys.readouterr().out
 
@@ -364,3 +371,41 @@ def test_a_run_from_a_real_stac_api(served, tmp_path):
     static = areca.read_objects(tmp_path / "static" / "objects")
     assert from_api.equals(static)
     assert len(from_api) > 300
+
+
+def test_a_script_without_a_main_guard_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import areca_pipelines\nareca_pipelines.run('tree_crown_demo', out='run')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.strip().splitlines()[-1].startswith("areca.errors.InputError")
+    assert "__main__" in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line(served, tmp_path):
+    """The terminal sends it to the command and to all of its workers."""
+    words = run_words(served, tmp_path / "run")[:-2]
+    command = [sys.executable, "-m", "areca_pipelines.cli", *map(str, words)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob("done.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+
+    assert running.returncode == 1
+    lines = [line for line in errors.decode().splitlines() if "candidates" not in line]
+    assert lines == [
+        "areca: interrupted; finished blocks are kept: run the same command to resume"
+    ]

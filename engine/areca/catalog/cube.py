@@ -65,7 +65,9 @@ def open_cube(
     Args:
         items: STAC items on one grid, for example from `areca.search`.
         bands: Names of bands, in the order of the cube.
-        aoi: Crop to the whole pixels around this area.
+        aoi: Crop to the whole pixels around this area. For `areca.predict` rather open
+            the cube whole and give the area there: nothing is read that is not needed,
+            and objects at the rim see their surroundings.
         crs: The CRS that is expected.
         resolution: The pixel that is expected, CRS units.
         geobox: The window to open, on the items' grid; may reach beyond the items.
@@ -101,7 +103,8 @@ def open_cube(
     place = _Place(grid, row, col, int(height), int(width))
     encoding = encoding_of(scenes, chosen, place.geobox)
     pixels = _lazy_pixels(scenes, tuple(bands), place, encoding)
-    return _label(pixels, bands, place, encoding, scenes)
+    cube = _label(pixels, bands, place, encoding, scenes)
+    return cube if aoi is None else cube.assign_attrs(cropped_to_area=True)
 
 
 @dataclass(frozen=True, slots=True)

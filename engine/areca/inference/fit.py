@@ -64,6 +64,6 @@ def check_fit(card: ModelCard, bands: Sequence[str], geobox: GeoBox) -> None:
     if not 1 / SCALE_TOLERANCE <= ratio <= SCALE_TOLERANCE:
         raise GridError(
             f"pixels are {across:.3g} m x {down:.3g} m on the ground, and model "
-            f"{card.name} was trained at {card.resolution_m:g} m: it misses objects "
-            f"and invent others. Choose imagery of about {card.resolution_m:g} m"
+            f"{card.name} was trained at {card.resolution_m:g} m: it would miss "
+            f"objects and invent others. Choose imagery of about {card.resolution_m:g} m"
         )

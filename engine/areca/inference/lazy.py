@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ from dask.dataframe import from_delayed
 from dask.delayed import delayed
 
 from areca.catalog import read_aoi
+from areca.errors import InputError
 from areca.inference.area import Area
 from areca.inference.block import Predictor, predict_block
 from areca.inference.fit import check_fit, needed_bands
@@ -39,6 +41,13 @@ if TYPE_CHECKING:
 
     from areca.catalog.aoi import Aoi
     from areca.tiles import Block, Tile
+
+
+CROPPED = (
+    "this cube was cropped to an area, so objects at its rim see only a part of their "
+    "surroundings and can differ from those of a whole cube. Open the cube without aoi "
+    "and give the area to predict(..., aoi=...): nothing is read that is not needed"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +83,20 @@ def predict(
         options: How to run the model.
 
     Returns:
-        Lazy objects (EPSG of the cube, one partition a block) and rasters.
+        Lazy objects (EPSG of the cube, one partition a block) and rasters. A cube that
+        was cropped to an area when it was opened gives a warning.
+
+    Raises:
+        InputError: `options` is something else.
     """
     options = options or PredictOptions()
+    if not isinstance(options, PredictOptions):
+        raise InputError(
+            f"options is a {type(options).__name__}; give areca.PredictOptions(...), "
+            "for example areca.PredictOptions(threshold=0.6)"
+        )
+    if cube.attrs.get("cropped_to_area"):
+        warnings.warn(CROPPED, stacklevel=2)
     handle = model if isinstance(model, Model) else load_model(model)
     geobox = cube_geobox(cube)
     bands = [str(name) for name in cube.band.values]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from areca.errors import ModelError
 from areca.models.card_file import read_card
 
@@ -19,7 +21,7 @@ BUILTIN = Path(__file__).parent / "builtin"
 CARD_NAME = "model.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A model on disk: small, picklable, and safe to keep in a graph."""
 
@@ -27,6 +29,16 @@ class Model:
     """What the model is."""
     folder: Path
     """Where the card and the weights lie."""
+
+    @override
+    def __repr__(self) -> str:
+        """Return one line; the card has it all."""
+        card = self.card
+        return (
+            f"Model({card.name!r}, version {card.version!r}, finds "
+            f"{', '.join(card.labels)} in {', '.join(card.bands)} at "
+            f"{card.resolution_m:g} m)"
+        )
 
     @property
     def weights_path(self) -> Path:

@@ -87,6 +87,14 @@ class RunPlan:
         """What all objects of the run share."""
         return origin_of(self.predictor, self.images)
 
+    @property
+    def shown(self) -> Window:
+        """What the report shows: the area of interest, or all imagery."""
+        region = self.grid.region
+        if self.area is None:
+            return region
+        return self.area.window(0).intersection(region) or region
+
     def padded(self, block: Block) -> GeoBox:
         """Return the ground that the task of a block reads."""
         window = block.window.grow(self.predictor.halo_px)
@@ -117,7 +125,7 @@ class RunPlan:
             predictor=self.predictor,
             ledger=ledger,
             area=self.area,
-            look_step=step_of(self.grid),
+            look_step=step_of(self.shown),
         )
 
     def with_blocks(self, more: list[Block]) -> RunPlan:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from pyproj import Transformer
 
 from areca.catalog import read_scenes, redact
@@ -55,7 +56,7 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         state=result.state,
         recipe=request.recipe,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        region=_region(plan),
+        region=_region(plan, request),
         searched_m2=_searched_m2(result, plan),
         summary=result.summary,
         resume_command=request.command,
@@ -72,15 +73,15 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
 
 
 def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
-    step = step_of(plan.grid)
+    step = step_of(plan.shown)
     pixel_m = _pixel_m(plan)
     folder = result.folder
     looks = ((b.window, folder.block(b) / "quicklook.png") for b in plan.blocks)
-    sheet = np.asarray(assemble(looks, plan.grid.region, step))
+    sheet = np.asarray(assemble(looks, plan.shown, step))
     points, every = _points(result, plan)
     failed = {hole.name for hole in result.holes}
     holes = [
-        _ring(block.window, plan.grid.region, step)
+        _ring(block.window, plan.shown, step)
         for block in plan.blocks
         if block.name in failed
     ]
@@ -103,7 +104,7 @@ def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
     good = [b for b in result.blocks if b.error is None]
     best = max(good, key=lambda b: (b.settled + b.open, b.name))
     block = next(b for b in plan.blocks if b.name == best.name)
-    window = _around(block.window, plan.grid.region)
+    window = _around(block.window, plan.shown)
     lattice = plan.predictor.lattice
     geobox = lattice.geobox(window)
     try:
@@ -149,7 +150,7 @@ def _points(result: RunResult, plan: RunPlan) -> tuple[np.ndarray, int]:
     """Return centres in pixels of the region, shape (n, 2), of every k-th object; k."""
     step = -(-result.summary.count // MOST_DOTS) or 1
     parts = [np.empty((0, 2))]
-    region, lattice = plan.grid.region, plan.predictor.lattice
+    region, lattice = plan.shown, plan.predictor.lattice
     for file in result.files:
         table = read_objects(file, columns=["center_x", "center_y", "geometry"])
         some = table.iloc[::step]
@@ -191,12 +192,23 @@ def _holes(result: RunResult, plan: RunPlan) -> tuple[Hole, ...]:
     )
 
 
-def _region(plan: RunPlan) -> str:
+def _region(plan: RunPlan, request: RunRequest) -> str:
+    if request.aoi is not None:
+        west, south, east, north = request.aoi.bounds
+        words = "an area within"
+    else:
+        west, south, east, north = _bounds(plan)
+        words = "all imagery,"
+    return f"{words} {west:.5f}, {south:.5f} to {east:.5f}, {north:.5f} (degrees)"
+
+
+def _bounds(plan: RunPlan) -> tuple[float, float, float, float]:
+    """Return west, south, east, north of all imagery, degrees."""
     to_degrees = Transformer.from_crs(str(plan.geobox.crs), "EPSG:4326", always_xy=True)
-    box = plan.geobox.boundingbox.bbox
-    west, south, east, north = to_degrees.transform_bounds(*box)
-    words = f"{west:.5f}, {south:.5f} to {east:.5f}, {north:.5f} (degrees)"
-    return words if plan.area is None else f"an area of interest within {words}"
+    west, south, east, north = to_degrees.transform_bounds(
+        *plan.geobox.boundingbox.bbox
+    )
+    return west, south, east, north
 
 
 def _input(scene: Scene) -> InputItem:
@@ -210,12 +222,22 @@ def _input(scene: Scene) -> InputItem:
 
 def _model(request: RunRequest) -> ModelFacts:
     card = request.model.card
+    data = card.data
+    searched = (
+        shapely.box(*_bounds(request.plan)) if request.aoi is None else request.aoi
+    )
+    if card.footprint is not None and searched.intersects(shapely.box(*card.footprint)):
+        data += (
+            " The ground of this report overlaps the ground of that training: "
+            "elsewhere the model may do worse."
+        )
     return ModelFacts(
         name=card.name,
         version=card.version,
         sha256=card.sha256,
         licence=card.license,
-        data=card.data,
+        data=data,
+        about=card.description,
         scores=_grounds(card.scores),
     )
 
@@ -225,7 +247,12 @@ def _grounds(scores: Mapping[str, Any], name: str = "") -> dict[str, str]:
     lines: dict[str, str] = {}
     for key, value in scores.items():
         where = f"{name}, {key}" if name else key
-        if isinstance(value, Mapping) and "recall" in value:
+        if key == "test disturbed":
+            worst = min(value, key=lambda how: value[how]["recall"])
+            lines[f"{where} in {len(value)} ways, the worst: {worst}"] = _score_words(
+                value[worst]
+            )
+        elif isinstance(value, Mapping) and "recall" in value:
             lines[where] = _score_words(value)
         elif isinstance(value, Mapping):
             lines |= _grounds(value, where)

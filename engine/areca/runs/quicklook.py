@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.models.card import ModelCard
-    from areca.tiles import BlockGrid, Window
+    from areca.tiles import Window
 
 LARGEST_EDGE = 1600
 """Edge of the overview, pixels."""
@@ -26,9 +26,9 @@ MIDDLE, SPREAD = 120.0, 55.0
 """Grey of a band's mean, and grey levels of one standard deviation."""
 
 
-def step_of(grid: BlockGrid) -> int:
+def step_of(shown: Window) -> int:
     """Return of how many pixels a quick-look keeps one, in each direction."""
-    return -(-max(grid.region.height, grid.region.width) // LARGEST_EDGE)
+    return -(-max(shown.height, shown.width) // LARGEST_EDGE)
 
 
 def quicklook(

@@ -68,6 +68,8 @@ class ModelFacts:
     licence: str
     data: str
     """What it was trained on."""
+    about: str = ""
+    """What it finds, in which imagery, and where it fails."""
     scores: Mapping[str, float | str] = field(default_factory=dict)
     """Scores on ground it was not trained on, by name."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from typing_extensions import override
+
 from areca.runs.ledger import BlockDone, workers_of
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from areca.runs.summary import Summary
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunResult:
     """What a run left behind."""
 
@@ -31,6 +33,19 @@ class RunResult:
     """Blocks that an earlier call had finished."""
     wall_s: float
     """Seconds from start to the published table, of this call."""
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the run was finished before this call, which did nothing."""
+        return self.wall_s == 0.0
+
+    @override
+    def __repr__(self) -> str:
+        """Return one line."""
+        return (
+            f"RunResult({self.state}, {self.summary.count} objects, "
+            f"{len(self.holes)} holes, {str(self.folder.path)!r})"
+        )
 
     @property
     def holes(self) -> list[BlockDone]:

@@ -70,6 +70,7 @@ def _local(kind: str, workers: int | None, threads: int) -> Iterator[Client]:
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.ERROR,
+            **({"preload": "areca.runtime.worker"} if kind == "local" else {}),
         )
     try:
         with Client(cluster, timeout="30s") as client:

@@ -146,8 +146,8 @@ def print_result(result: RunResult) -> None:
     else:
         OUT.print(
             f"{len(result.blocks)} blocks ({result.resumed} resumed) in "
-            f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time in "
-            "forward passes"
+            f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time "
+            "in forward passes"
         )
     if result.oversize:
         _plain(f"{result.oversize:,} too large to be counted, see oversize.geojson")

@@ -65,5 +65,6 @@ def check_fit(card: ModelCard, bands: Sequence[str], geobox: GeoBox) -> None:
         raise GridError(
             f"pixels are {across:.3g} m x {down:.3g} m on the ground, and model "
             f"{card.name} was trained at {card.resolution_m:g} m: it would miss "
-            f"objects and invent others. Choose imagery of about {card.resolution_m:g} m"
+            "objects and invent others. Choose imagery of about "
+            f"{card.resolution_m:g} m"
         )

@@ -9,6 +9,7 @@ import rasterio
 import torch
 from affine import Affine
 
+from areca.inference import Predictor, block
 from areca.models.card import ModelCard
 from areca.models.handle import Model
 from areca.models.weights import build_network, save_model
@@ -88,3 +89,32 @@ def noisy_model(
         network.head.weight[-1].mul_(300)
         network.head.bias[0] = 0.0
     return save_model(network.eval(), card, folder)
+
+
+MUTATIONS = ("ownership off", "halo 0", "no seam step")
+
+
+def mutate(monkeypatch, name: str, caller) -> None:
+    """Break one of the three things that exactness rests on.
+
+    Args:
+        name: One of `MUTATIONS`.
+        caller: The module that calls `predict_block`.
+    """
+    if name == "ownership off":
+        monkeypatch.setattr(
+            block, "centred_in", lambda rows, _window: np.ones(len(rows), bool)
+        )
+    elif name == "halo 0":
+        real = block.predict_block
+
+        def blind(array, window, tiles, predictor):
+            edge = predictor.halo_px
+            array = array.copy()
+            array[:, :edge] = array[:, -edge:] = np.nan
+            array[:, :, :edge] = array[:, :, -edge:] = np.nan
+            return real(array, window, tiles, predictor)
+
+        monkeypatch.setattr(caller, "predict_block", blind)
+    else:
+        monkeypatch.setattr(Predictor, "reach_px", property(lambda _self: -1e9))

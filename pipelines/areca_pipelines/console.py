@@ -36,22 +36,27 @@ LINES_EVERY = 100
 """Steps between two lines of a training's log."""
 
 
+def _bar(unit: str) -> Progress:
+    """Return a bar that counts in some unit; silent where there is no terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=NOTES,
+        disable=not NOTES.is_terminal,
+    )
+
+
 class BlockBar:
     """A bar of the blocks of a run; plain lines where there is no terminal."""
 
     def __init__(self) -> None:
         """Prepare the bar; it is drawn from the first block on."""
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("blocks"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=NOTES,
-            disable=not NOTES.is_terminal,
-        )
+        self._bar = _bar("blocks")
         self._task: TaskID | None = None
         self._seen = self._resumed = self._failed = self._found = 0
 
@@ -93,17 +98,7 @@ class TrainingBar:
 
     def __init__(self) -> None:
         """Prepare the bar; it is drawn from the first step on."""
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=NOTES,
-            disable=not NOTES.is_terminal,
-        )
+        self._bar = _bar("steps")
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:

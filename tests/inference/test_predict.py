@@ -6,7 +6,7 @@ import pytest
 import shapely
 import torch
 from torchvision.ops import batched_nms
-from worlds import PIXEL, draw_ground, noisy_model, write_scene
+from worlds import MUTATIONS, PIXEL, draw_ground, mutate, noisy_model, write_scene
 
 import areca
 from areca.errors import BandError, GridError, InputError
@@ -136,31 +136,12 @@ def test_every_border_and_corner_has_objects(world):
     assert (over_line & over_row).sum() >= 10
 
 
-def with_mutation(monkeypatch, name):
-    if name == "ownership off":
-        everywhere = lambda candidates, _window: np.ones(len(candidates), bool)  # noqa: E731
-        monkeypatch.setattr(block, "centred_in", everywhere)
-    elif name == "halo 0":
-        real = block.predict_block
-
-        def blind(array, window, tiles, predictor):
-            edge = predictor.halo_px
-            array = array.copy()
-            array[:, :edge] = array[:, -edge:] = np.nan
-            array[:, :, :edge] = array[:, :, -edge:] = np.nan
-            return real(array, window, tiles, predictor)
-
-        monkeypatch.setattr(lazy, "predict_block", blind)
-    else:
-        monkeypatch.setattr(Predictor, "reach_px", property(lambda _self: -1e9))
-
-
-@pytest.mark.parametrize("mutation", ["ownership off", "halo 0", "no seam step"])
+@pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_mutation_changes_the_answer(world, monkeypatch, mutation):
     """Without ownership, halo or the seam step the invariance would be lost."""
     cube, model = world
     right = found(cube, model, block_tiles=2)
-    with_mutation(monkeypatch, mutation)
+    mutate(monkeypatch, mutation, lazy)
 
     wrong = found(cube, model, block_tiles=2)
 

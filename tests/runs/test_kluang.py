@@ -10,10 +10,10 @@ import pytest
 import rasterio
 import shapely
 from rasterio.windows import Window as RasterWindow
+from worlds import MUTATIONS, mutate
 
 import areca
 from areca.catalog import normalise_items
-from areca.inference import Predictor, block
 from areca.models.card_file import write_card
 from areca.models.handle import Model
 from areca.runs import RunRequest, block_task, run_census
@@ -146,25 +146,9 @@ def test_an_area_gives_the_same_objects(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutation", ["ownership off", "halo 0", "no seam step"])
+@pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_mutation_is_noticed(piece, model, whole, tmp_path, monkeypatch, mutation):
-    if mutation == "ownership off":
-        monkeypatch.setattr(
-            block, "centred_in", lambda rows, _window: np.ones(len(rows), bool)
-        )
-    elif mutation == "halo 0":
-        real = block_task.predict_block
-
-        def blind(array, window, tiles, predictor):
-            edge = predictor.halo_px
-            array = array.copy()
-            array[:, :edge] = array[:, -edge:] = np.nan
-            array[:, :, :edge] = array[:, :, -edge:] = np.nan
-            return real(array, window, tiles, predictor)
-
-        monkeypatch.setattr(block_task, "predict_block", blind)
-    else:
-        monkeypatch.setattr(Predictor, "reach_px", property(lambda _self: -1e9))
+    mutate(monkeypatch, mutation, block_task)
     with open_client("threads", threads=1) as client:
         wrong = count(request_of(piece, model, 2), tmp_path / "run", client)
 

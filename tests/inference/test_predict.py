@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import dask
 import dask_geopandas as dgpd
 import numpy as np
@@ -9,9 +11,10 @@ from torchvision.ops import batched_nms
 from worlds import MUTATIONS, PIXEL, draw_ground, mutate, noisy_model, write_scene
 
 import areca
-from areca.errors import BandError, GridError, InputError
+from areca.errors import BandError, GridError, InputError, ModelError
 from areca.inference import Predictor, block, lazy, predict_block
 from areca.models.adapter import load_network
+from areca.models.handle import Model
 from areca.tiles import Lattice, cube_geobox
 
 BANDS = ["red", "green", "blue"]
@@ -250,6 +253,9 @@ def test_a_model_that_does_not_fit_is_named_before_any_read(world):
     coarse = coarse.rio.write_transform(coarse.rio.transform(recalc=True))
     with pytest.raises(GridError, match=r"trained at 0\.2 m"):
         areca.predict(coarse, model)
+    peaks = Model(replace(model.card, resolve="peaks"), model.folder)
+    with pytest.raises(ModelError, match="resolves duplicates by 'peaks'"):
+        areca.predict(cube, peaks)
     with pytest.raises(InputError, match="options is a dict"):
         areca.predict(cube, model, options={"threshold": 0.6})
     with pytest.raises(InputError, match=r"threshold is 1\.5"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from areca.errors import BandError, GridError
+from areca.errors import BandError, GridError, ModelError
 from areca.features import inputs_of
 from areca.tiles import ground_pixel_m
 
@@ -56,9 +56,15 @@ def check_fit(card: ModelCard, bands: Sequence[str], geobox: GeoBox) -> None:
 
     Raises:
         BandError: A band that the model wants is not there and cannot be computed.
+        ModelError: It wants duplicates resolved in a way that is not supported.
         GridError: The pixels are far from the size the model was trained at.
     """  # noqa: DOC502 - BandError comes from needed_bands
     needed_bands(card, bands)
+    if card.resolve != "nms":
+        raise ModelError(
+            f"model {card.name} resolves duplicates by {card.resolve!r}, which this "
+            'version does not do. Set resolve to "nms" in its card'
+        )
     across, down = ground_pixel_m(geobox)
     ratio = max(across, down) / card.resolution_m
     if not 1 / SCALE_TOLERANCE <= ratio <= SCALE_TOLERANCE:

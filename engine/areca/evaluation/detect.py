@@ -1,26 +1,25 @@
-"""Detections of a whole image in memory, on the lattice of its first pixel."""
+"""Detections of a whole image in memory, by the same path as a census."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from areca.inference import PredictOptions, Predictor, predict_block
+from areca.inference.session import Session, torch_threads
 from areca.models.adapter import Detections
-from areca.objects import centred_in, disc_candidates, find_overlaps, suppress
-from areca.tiles import Tile, Window
+from areca.models.handle import Model
+from areca.objects import settle_seams
+from areca.tiles import BlockGrid, Lattice, Window, pad_block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from areca.models.adapter import LoadedModel
-    from areca.models.card import ModelCard
-
-BATCH = 2
-"""Tiles in a forward pass: more is no faster on a CPU."""
 
 
 def detect(
@@ -37,67 +36,42 @@ def detect(
         score_threshold: Another threshold than the card's.
 
     Returns:
-        Detections in pixels of the image, centres inside it, best score first.
+        Detections in pixels of the image, centres on pixels that are not missing, best
+        score first. What is larger than the card's largest object is left out, as a
+        census leaves it out.
     """
+    predictor = _predictor(loaded, score_threshold)
+    image = Window(0, 0, *pixels.shape[1:])
+    # More tiles than the image has: one block, no seams.
+    tiles = max(image.height, image.width)
+    grid = BlockGrid(
+        lattice=predictor.lattice, region=image, tiles_down=tiles, tiles_across=tiles
+    )
+    (block,) = grid.blocks()
+    padded = pad_block(pixels, image, block.window.grow(predictor.halo_px))
+    cube = xr.DataArray(
+        padded, dims=("band", "y", "x"), coords={"band": list(loaded.card.bands)}
+    )
+    found = predict_block(
+        cube, block.window, grid.tiles(block), predictor, session=Session(loaded)
+    ).candidates
+    at_rim = settle_seams([found[found["open"]]], overlap=predictor.overlap)
+    return _detections(pd.concat([found[~found["open"]], at_rim], ignore_index=True))
+
+
+def _predictor(loaded: LoadedModel, score_threshold: float | None) -> Predictor:
+    """Return a model in memory on a lattice that starts at the image's corner."""
     card = loaded.card
-    threshold = card.score_threshold if score_threshold is None else score_threshold
-    band = (-1, 1, 1)
-    scaled = (pixels - np.asarray(card.mean, np.float32).reshape(band)) / np.asarray(
-        card.std, np.float32
-    ).reshape(band)
-    scaled[np.isnan(scaled)] = 0
-    height, width = pixels.shape[1:]
-    padded = np.pad(
-        scaled,
-        (
-            (0, 0),
-            (card.halo_px, card.halo_px + card.core_px),
-            (card.halo_px, card.halo_px + card.core_px),
-        ),
+    lattice = Lattice(
+        crs="EPSG:3857",  # any: nothing here has a place on the ground
+        pixel_x=1.0,
+        pixel_y=1.0,
+        origin_x=0.0,
+        origin_y=0.0,
+        core_px=card.core_px,
     )
-    found: list[pd.DataFrame] = []
-    for tiles in _batches((height, width), card.core_px):
-        cut = [
-            padded[
-                :,
-                tile.row * card.core_px : tile.row * card.core_px + card.tile_px,
-                tile.col * card.core_px : tile.col * card.core_px + card.tile_px,
-            ]
-            for tile in tiles
-        ]
-        raw = loaded.forward(np.stack(cut))
-        for tile, detections in zip(tiles, loaded.decode(raw, threshold), strict=True):
-            found.append(_candidates(detections, tile, card))
-    table = pd.concat(found, ignore_index=True)
-    table = table[centred_in(table, Window(0, 0, height, width))]
-    table = table.reset_index(drop=True)
-    table = table[suppress(table, find_overlaps(table, card.nms_iou))]
-    return _detections(table)
-
-
-def _batches(shape: tuple[int, int], core_px: int) -> Iterator[list[Tile]]:
-    tiles = [
-        Tile(row, col)
-        for row in range(-(-shape[0] // core_px))
-        for col in range(-(-shape[1] // core_px))
-    ]
-    for start in range(0, len(tiles), BATCH):
-        yield tiles[start : start + BATCH]
-
-
-def _candidates(found: Detections, tile: Tile, card: ModelCard) -> pd.DataFrame:
-    """Return the candidates of a tile whose centre lies in its grown core."""
-    row0, col0 = tile.row * card.core_px, tile.col * card.core_px
-    discs = np.column_stack(
-        [
-            found.x.astype(float) + (col0 - card.halo_px),
-            found.y.astype(float) + (row0 - card.halo_px),
-            found.radius,
-        ]
-    )
-    core = Window(row0, col0, row0 + card.core_px, col0 + card.core_px)
-    table = disc_candidates(discs, found.score, found.label, tile)
-    return table[centred_in(table, core.grow(card.margin_px))]
+    options = PredictOptions(threshold=score_threshold, torch_threads=torch_threads())
+    return Predictor(model=Model(card, Path()), lattice=lattice, options=options)
 
 
 def _detections(table: pd.DataFrame) -> Detections:

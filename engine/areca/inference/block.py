@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.inference.options import PredictOptions
+    from areca.inference.session import Session
     from areca.models.adapter import Detections, Raw
     from areca.models.handle import Model
     from areca.tiles import Lattice, Tile, Window
@@ -101,7 +102,12 @@ class BlockPrediction:
 
 
 def predict_block(
-    block: xr.DataArray, window: Window, tiles: Sequence[Tile], predictor: Predictor
+    block: xr.DataArray,
+    window: Window,
+    tiles: Sequence[Tile],
+    predictor: Predictor,
+    *,
+    session: Session | None = None,
 ) -> BlockPrediction:
     """Predict the tiles of one block.
 
@@ -112,6 +118,8 @@ def predict_block(
         window: The cores of the block's tiles, absolute pixels.
         tiles: The tiles to predict, in a fixed order.
         predictor: The model, its lattice and how to run it.
+        session: A model that is in memory already; by default the one of this process,
+            loaded from the predictor's handle at the first call.
 
     Returns:
         The candidates, settled where no other block can touch them.
@@ -126,7 +134,8 @@ def predict_block(
     wanted = [t for t in tiles if _has_pixels(valid, t, padded, predictor)]
     seconds = 0.0
     tables = [empty_candidates()]
-    for tile, found, took in _run_tiles(pixels, padded, wanted, predictor):
+    session = session or _own_session(predictor)
+    for tile, found, took in _run_tiles(pixels, padded, wanted, (predictor, session)):
         seconds += took
         tables.append(_own_candidates(found, tile, predictor))
     candidates = _on_pixels(pd.concat(tables, ignore_index=True), valid, padded)
@@ -145,18 +154,22 @@ def predict_block(
     )
 
 
+def _own_session(predictor: Predictor) -> Session:
+    # Here, because it brings torch (2.5 s), which only the workers need.
+    from areca.inference.session import session_of  # noqa: PLC0415
+
+    return session_of(predictor.model, predictor.options)
+
+
 def _run_tiles(
     pixels: NDArray[np.float32],
     padded: Window,
     tiles: Sequence[Tile],
-    predictor: Predictor,
+    how: tuple[Predictor, Session],
 ) -> Iterator[tuple[Tile, Detections, float]]:
     """Yield the detections of each tile; the next batch waits while one is decoded."""
-    # Here, because it brings torch (2.5 s), which only the workers need.
-    from areca.inference.session import session_of  # noqa: PLC0415
-
+    predictor, session = how
     options = predictor.options
-    session = session_of(predictor.model, options)
     waiting: deque[tuple[Sequence[Tile], Future[tuple[Raw, float]]]] = deque()
     batches = [
         tiles[start : start + options.batch_size]

@@ -61,6 +61,11 @@ class Session:
         return raw, time.perf_counter() - start
 
 
+def torch_threads() -> int:
+    """Return how many threads torch uses for the caller."""
+    return torch.get_num_threads()
+
+
 def session_of(model: Model, options: PredictOptions) -> Session:
     """Return the session of a model in this process; the first call loads it.
 

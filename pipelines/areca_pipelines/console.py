@@ -36,29 +36,21 @@ LINES_EVERY = 100
 """Steps between two lines of a training's log."""
 
 
-def _bar(unit: str) -> Progress:
-    """Return a bar that counts in some unit; silent where there is no terminal."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=NOTES,
-        disable=not NOTES.is_terminal,
-    )
+class _Bar:
+    """A bar that counts in some unit; silent where there is no terminal."""
 
-
-class BlockBar:
-    """A bar of the blocks of a run; plain lines where there is no terminal."""
-
-    def __init__(self) -> None:
-        """Prepare the bar; it is drawn from the first block on."""
-        self._bar = _bar("blocks")
-        self._task: TaskID | None = None
-        self._seen = self._resumed = self._failed = self._found = 0
+    def __init__(self, unit: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=NOTES,
+            disable=not NOTES.is_terminal,
+        )
 
     def __enter__(self) -> Self:
         """Return the bar, drawn from now on."""
@@ -73,6 +65,16 @@ class BlockBar:
     ) -> None:
         """Stop drawing."""
         self._bar.stop()
+
+
+class BlockBar(_Bar):
+    """A bar of the blocks of a run; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        """Prepare the bar; it is drawn from the first block on."""
+        super().__init__("blocks")
+        self._task: TaskID | None = None
+        self._seen = self._resumed = self._failed = self._found = 0
 
     def __call__(self, done: BlockDone, *, total: int, resumed: bool) -> None:
         """Count one block."""
@@ -93,27 +95,13 @@ class BlockBar:
             )
 
 
-class TrainingBar:
+class TrainingBar(_Bar):
     """A bar of the steps of a training, with the loss; plain lines in a log."""
 
     def __init__(self) -> None:
         """Prepare the bar; it is drawn from the first step on."""
-        self._bar = _bar("steps")
+        super().__init__("steps")
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        """Return the bar, drawn from now on."""
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop drawing."""
-        self._bar.stop()
 
     def __call__(
         self, stage: str, step: int, total: int, losses: dict[str, float]

@@ -100,11 +100,7 @@ class Area:
 
     def window(self, influence_px: int) -> Window:
         """Return the pixels around what the objects of the area depend on."""
-        x0, y0, x1, y1 = self.shape.bounds
-        tight = Window(
-            int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
-        )
-        return tight.grow(influence_px)
+        return Window.around(self.shape.bounds).grow(influence_px)
 
     def pick(self, blocks: Iterable[Block], influence_px: int) -> list[Block]:
         """Return those of some blocks that the objects of the area depend on.

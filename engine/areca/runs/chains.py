@@ -45,10 +45,7 @@ def blocks_to_add(plan: RunPlan, seams: pd.DataFrame) -> list[Block]:
     )  # fmt: skip
     if not len(boxes):
         return []
-    x0, y0, x1, y1 = shapely.total_bounds(boxes)
-    near = Window(
-        int(np.floor(y0)), int(np.floor(x0)), int(np.ceil(y1)), int(np.ceil(x1))
-    )
+    near = Window.around(shapely.total_bounds(boxes).tolist())
     known = {block.name for block in plan.blocks}
     others = [b for b in plan.with_imagery(near) if b.name not in known]
     if not others:

@@ -52,6 +52,12 @@ class Part:
         return self.folder.staging / f"part-{self.number:05d}.parquet"
 
 
+def finished(plan: RunPlan, done: Sequence[BlockDone]) -> list[Block]:
+    """Return the blocks of a plan that are no holes, in order."""
+    good = {report.name for report in done if report.error is None}
+    return [block for block in plan.blocks if block.name in good]
+
+
 def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
     """Return the open candidates of blocks, which lie along their borders.
 
@@ -91,8 +97,7 @@ def publish(
     Returns:
         The files, in order. Which rows go where depends on the request alone.
     """
-    names = {report.name for report in done if report.error is None}
-    blocks = [block for block in plan.blocks if block.name in names]
+    blocks = finished(plan, done)
     counts = {report.name: report.settled for report in done}
     at_seams = seams["block"].value_counts().to_dict()
     sizes = [counts[b.name] + at_seams.get(b.name, 0) for b in blocks]

@@ -72,7 +72,7 @@ class RunRequest:
             "arithmetic": f"float32, channels last, {platform.machine()}",
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the request: equal digests mean equal answers."""
         text = json.dumps(self.to_dict(), sort_keys=True)

@@ -13,7 +13,7 @@ from areca.runs.holes import write_holes, write_oversize
 from areca.runs.ledger import Ledger
 from areca.runs.manifest import check_software, find_result, write_manifest
 from areca.runs.present import present
-from areca.runs.publish import publish, read_seams, settle
+from areca.runs.publish import finished, publish, read_seams, settle
 from areca.runs.result import RunResult
 from areca.runs.schedule import run_blocks
 from areca.runs.summary import summarise
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from areca.runs.plan import RunPlan
     from areca.runs.request import RunRequest
     from areca.runs.schedule import Progress
-    from areca.tiles import Block
 
 
 def run_census(
@@ -98,9 +97,3 @@ def _all_blocks(
         added, _ = run_blocks(client, plan.only(more), ledger, progress)
         plan, blocks = plan.with_blocks(more), [*blocks, *added]
     return plan, blocks, resumed
-
-
-def finished(plan: RunPlan, blocks: list[BlockDone]) -> list[Block]:
-    """Return the blocks that are no holes."""
-    good = {report.name for report in blocks if report.error is None}
-    return [block for block in plan.blocks if block.name in good]

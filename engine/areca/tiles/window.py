@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from areca.errors import GridError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +49,21 @@ class Window:
     def size(self) -> int:
         """Number of pixels."""
         return self.height * self.width
+
+    @classmethod
+    def around(cls, bounds: Sequence[float]) -> Window:
+        """Return the whole pixels that hold some bounds.
+
+        Args:
+            bounds: Left, top, right, bottom; fractional absolute pixels.
+
+        Returns:
+            The window.
+        """
+        left, top, right, bottom = bounds
+        return cls(
+            math.floor(top), math.floor(left), math.ceil(bottom), math.ceil(right)
+        )
 
     def grow(self, pixels: int) -> Window:
         """Return the window with `pixels` more on each of its four sides."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from areca.models.adapter import Detections, LoadedModel, Raw
     from areca.models.card import ModelCard
+    from areca.models.contracts import Contract
+    from areca.models.found import Found
 
 MOVED_PX = 0.25
 """A detection that moves further than this has changed."""
@@ -109,8 +111,12 @@ class _Recarded:
     loaded: LoadedModel
     card: ModelCard
 
+    @property
+    def contract(self) -> Contract:
+        return self.loaded.contract
+
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         return self.loaded.forward(batch)
 
-    def decode(self, raw: Raw, score_threshold: float) -> list[Detections]:
+    def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
         return self.loaded.decode(raw, score_threshold)

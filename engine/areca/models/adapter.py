@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -10,51 +9,26 @@ import torch
 from torch.nn import functional
 
 from areca.errors import ModelError, PredictError
-from areca.models.card import STRIDES
+from areca.models.found import Detections
 from areca.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from areca.models.card import ModelCard
+    from areca.models.contracts import Contract
+    from areca.models.found import Found
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
+
+__all__ = ["Detections", "HeatmapDetector", "LoadedModel", "Raw", "load_network"]
 
 Raw = dict[str, "NDArray[np.float32]"]
 """What a forward pass returns: named arrays, the batch first."""
 _LOG_RADIUS_LIMIT = 10.0
 """exp(10) = 22,026 px: beyond any tile, and far from overflow."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Detections:
-    """Circles found in one tile, all arrays of shape (n,)."""
-
-    x: NDArray[np.float32]
-    """Column of the centre, px; the middle of the first pixel is 0.5."""
-    y: NDArray[np.float32]
-    """Row of the centre, px; the middle of the first pixel is 0.5."""
-    radius: NDArray[np.float32]
-    """Radius, px."""
-    score: NDArray[np.float32]
-    """Confidence, 0 to 1."""
-    label: NDArray[np.int32]
-    """Class, an index into the card's labels."""
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Detections:
-        """Return the detections of an index or a mask, copied."""
-        return Detections(
-            x=self.x[index],
-            y=self.y[index],
-            radius=self.radius[index],
-            score=self.score[index],
-            label=self.label[index],
-        )
 
 
 class LoadedModel(Protocol):
@@ -65,12 +39,17 @@ class LoadedModel(Protocol):
         """The card of the model."""
         ...
 
+    @property
+    def contract(self) -> Contract:
+        """What the model gives; a model that gives logits has nothing to decode."""
+        ...
+
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Map standardised tiles (n, band, tile, tile) to raw outputs."""
         ...
 
-    def decode(self, raw: Raw, score_threshold: float) -> list[Detections]:
-        """Turn raw outputs into detections, one set per tile."""
+    def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
+        """Turn raw outputs into objects, one set per tile."""
         ...
 
 
@@ -88,6 +67,11 @@ class HeatmapDetector:
     def card(self) -> ModelCard:
         """The card of the model."""
         return self._card
+
+    @property
+    def contract(self) -> Contract:
+        """Always "heatmap"."""
+        return self._card.contract
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -170,6 +154,6 @@ def load_network(model: Model, device: str = "cpu") -> LoadedModel:
     Raises:
         ModelError: the weights are damaged, or the architecture is unknown.
     """
-    if model.card.architecture not in STRIDES:
+    if model.card.architecture != "centre-radius":
         raise ModelError(f"no adapter for architecture {model.card.architecture!r}")
     return HeatmapDetector(load_weights(model, device), model.card)

@@ -8,17 +8,11 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from areca.errors import ModelError
+from areca.models.card_checks import check_card
+from areca.models.contracts import FAMILIES, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-STRIDES = {"centre-radius": 4}
-"""Input pixels per output cell of each architecture."""
-PHASES = {"centre-radius": 8}
-"""Pixels by which an image may be shifted without other rounding of its strides. The
-deepest stride, not that of the output: shifted by 4 px, two thirds of the oil palms
-moved by over a quarter pixel or 0.02 in score; shifted by 8 px, none."""
 
 _DIGESTED = (
     "task",
@@ -38,6 +32,12 @@ _DIGESTED = (
     "resolve",
     "sha256",
 )
+_DIGESTED_WHEN_SET = {
+    "format": "safetensors",
+    "background": None,
+    "precision": "float32",
+}
+"""Fields younger than the first cards, and the value at which they change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,10 @@ class ModelCard:
     task: str = "object-detection"
     """MLM task name."""
     architecture: str = "centre-radius"
-    """Name of the architecture, a key of `areca.models.card.STRIDES`."""
+    """Name of the architecture, a key of `areca.models.contracts.FAMILIES`."""
     architecture_options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that rebuild the network."""
+    """Arguments that rebuild the network. For the architecture "file": "contract", and
+    "phase_px" where it is not 32."""
     bands: tuple[str, ...]
     """Names of the input bands, in order."""
     resolution_m: float
@@ -63,15 +64,18 @@ class ModelCard:
     context_px: int
     """Ground that a prediction needs to see beyond half an object, px (measured)."""
     margin_px: int = 4
-    """How far outside its core a tile still offers candidates, px."""
+    """How far outside its core a tile still offers candidates, px; 0 for logits."""
     max_object_px: int
-    """Diameter of the largest object, px."""
+    """Diameter of the largest object, px; 0 for logits."""
     mean: tuple[float, ...]
     """Mean of each band, in band units."""
     std: tuple[float, ...]
     """Standard deviation of each band, in band units."""
     labels: tuple[str, ...]
-    """Class names; a detection's label is an index into this."""
+    """Class names; a detection's label is an index into this. Detectors have no class
+    for the background, logits have all their classes."""
+    background: int | None = None
+    """Class of a logits model that is no object; None where every class is one."""
     score_threshold: float
     """Detections below this score are dropped; chosen on validation ground."""
     nms_iou: float
@@ -81,6 +85,11 @@ class ModelCard:
     """How duplicates are resolved: "nms" or "peaks"."""
     weights: str = "weights.safetensors"
     """File name of the weights, beside the card."""
+    format: str = "safetensors"
+    """Format of the weights file, a key of `areca.models.contracts.FORMATS`."""
+    precision: str = "float32"
+    """Numbers of a forward pass: "float32", or "bf16" where a test of these very
+    weights allows it."""
     sha256: str = ""
     """SHA-256 of the weights file, hex; empty before the weights are written."""
     parameters: int = 0
@@ -101,54 +110,27 @@ class ModelCard:
     """Recipe, seed and versions that made the weights."""
 
     def __post_init__(self) -> None:
-        if self.architecture not in STRIDES:
-            raise ModelError(
-                f"model {self.name!r}: architecture {self.architecture!r} is unknown; "
-                f"this version has {', '.join(sorted(STRIDES))}"
-            )
-        if not (len(self.bands) == len(self.mean) == len(self.std)):
-            raise ModelError(
-                f"model {self.name!r}: {len(self.bands)} bands, {len(self.mean)} means "
-                f"and {len(self.std)} deviations; give one of each per band"
-            )
-        if any(not value > 0 for value in self.std):
-            raise ModelError(
-                f"model {self.name!r}: std {self.std} must be above zero in every band"
-            )
-        if not (self.resolution_m > 0 and self.labels):
-            raise ModelError(
-                f"model {self.name!r}: resolution_m is {self.resolution_m} and labels "
-                f"are {self.labels}; a positive pixel and at least one class are needed"
-            )
-        if self.resolve not in {"nms", "peaks"}:
-            raise ModelError(
-                f"model {self.name!r}: resolve is {self.resolve!r}; it must be "
-                "'nms' or 'peaks'"
-            )
-        for name in ("score_threshold", "nms_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ModelError(
-                    f"model {self.name!r}: {name} is {getattr(self, name)}; it must "
-                    "lie between 0 and 1"
-                )
-        phase = self.phase_px
-        if self.core_px <= 0 or self.core_px % phase or self.halo_px % phase:
-            raise ModelError(
-                f"model {self.name!r}: tile {self.tile_px} px with halo "
-                f"{self.halo_px} px leaves a core of {self.core_px} px; core and halo "
-                f"must be positive multiples of {phase}, so that all tiles meet the "
-                "network's strides in the same phase"
-            )
+        check_card(self)
+
+    @property
+    def contract(self) -> Contract:
+        """What the model gives."""
+        known = FAMILIES[self.architecture].contract
+        given: Contract = known or self.architecture_options["contract"]
+        return given
 
     @property
     def stride(self) -> int:
         """Input pixels per output cell."""
-        return STRIDES[self.architecture]
+        return FAMILIES[self.architecture].stride
 
     @property
     def phase_px(self) -> int:
         """Step to which core and halo are bound, px."""
-        return PHASES[self.architecture]
+        known = FAMILIES[self.architecture].phase_px
+        if FAMILIES[self.architecture].contract is not None:
+            return known
+        return int(self.architecture_options.get("phase_px", known))
 
     @property
     def halo_px(self) -> int:
@@ -165,6 +147,9 @@ class ModelCard:
         """SHA-256 (hex) over everything that changes predictions, weights included."""
         facts = {name: getattr(self, name) for name in _DIGESTED}
         facts["architecture_options"] = dict(self.architecture_options)
+        for name, unset in _DIGESTED_WHEN_SET.items():
+            if getattr(self, name) != unset:
+                facts[name] = getattr(self, name)
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -65,6 +65,40 @@ def disc_candidates(
     ).astype(DTYPES)
 
 
+def box_candidates(
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    tile: Tile,
+) -> pd.DataFrame:
+    """Return the candidate table of boxes that one tile saw.
+
+    Args:
+        boxes: Shape (n, 4): left, top, right and bottom, absolute pixels.
+        scores: Shape (n,), 0 to 1.
+        labels: Shape (n,), number of the label.
+        tile: The tile that saw them.
+
+    Returns:
+        One row per box in their order; the centre is the middle of the box.
+    """
+    left, top, right, bottom = boxes.T
+    return pd.DataFrame(
+        {
+            "x": (left + right) / 2,
+            "y": (top + bottom) / 2,
+            "x_min": left,
+            "y_min": top,
+            "x_max": right,
+            "y_max": bottom,
+            "score": scores,
+            "label": labels,
+            "tile_row": np.full(len(boxes), tile.row),
+            "tile_col": np.full(len(boxes), tile.col),
+        }
+    ).astype(DTYPES)
+
+
 def centred_in(candidates: pd.DataFrame, window: Window) -> NDArray[np.bool_]:
     """Tell which candidates have their centre in a window (half-open).
 

@@ -9,7 +9,7 @@ import rasterio
 import torch
 from affine import Affine
 
-from areca.inference import Predictor, block
+from areca.inference import Predictor, block, detect
 from areca.models.card import ModelCard
 from areca.models.handle import Model
 from areca.models.weights import build_network, save_model
@@ -91,6 +91,7 @@ def noisy_model(
     return save_model(network.eval(), card, folder)
 
 
+CLASSES = ("ground", "crown", "water", "roof")
 MUTATIONS = ("ownership off", "halo 0", "no seam step")
 
 
@@ -103,7 +104,7 @@ def mutate(monkeypatch, name: str, caller) -> None:
     """
     if name == "ownership off":
         monkeypatch.setattr(
-            block, "centred_in", lambda rows, _window: np.ones(len(rows), bool)
+            detect, "centred_in", lambda rows, _window: np.ones(len(rows), bool)
         )
     elif name == "halo 0":
         real = block.predict_block
@@ -118,3 +119,43 @@ def mutate(monkeypatch, name: str, caller) -> None:
         monkeypatch.setattr(caller, "predict_block", blind)
     else:
         monkeypatch.setattr(Predictor, "reach_px", property(lambda _self: -1e9))
+
+
+def noisy_segmenter(folder: Path, *, labels: tuple[str, ...] = CLASSES) -> Model:
+    """Write a segmentation model with random weights: a patchwork of all classes.
+
+    Its regions are of all sizes and shapes, cross every border and corner of blocks,
+    and have holes, which a trained model would rarely do on so little ground.
+    """
+    torch.manual_seed(5)
+    card = ModelCard(
+        name="patchwork",
+        version="1",
+        task="semantic-segmentation",
+        architecture="unet",
+        architecture_options={
+            "encoder": "resnet18",
+            "decoder_channels": [32, 16, 16, 8, 8],
+        },
+        bands=("red", "green", "blue"),
+        resolution_m=PIXEL,
+        tile_px=128,
+        context_px=32,
+        margin_px=0,
+        max_object_px=0,
+        mean=(110.0,) * 3,
+        std=(60.0,) * 3,
+        labels=labels,
+        background=0,
+        score_threshold=0.5,
+        nms_iou=0.5,
+    )
+    network = build_network(card).eval()
+    head = network.segmentation_head[0]
+    tile = (torch.from_numpy(draw_ground(128, 128)).float() - 110) / 60
+    with torch.no_grad():
+        seen = network(tile[None])[0]
+        head.bias.sub_(seen.flatten(1).median(dim=1).values)
+        head.weight.mul_(2 / seen.std())
+        head.bias.mul_(2 / seen.std())
+    return save_model(network, card, folder)

@@ -52,3 +52,11 @@ class PredictError(ArecaError, RuntimeError):
 
 class RunError(ArecaError, RuntimeError):
     """A regional run cannot go on; the same command resumes it."""
+
+
+class DeviceMemoryError(PredictError):
+    """A batch of tiles does not fit into the memory of the device."""
+
+
+class DeviceLostError(PredictError):
+    """The device answers no more; only a new process can use it again."""

@@ -95,6 +95,8 @@ def run(
     if cluster == "local":
         _check_main_guard()
     command = _command(recipe, Path(out), ground, settings or {})
+    if cluster == "cuda":
+        settings = {"device": "cuda", **(settings or {})}
     request = prepare(recipe, ground, settings, command=command)
     RunFolder(Path(out)).check(request.to_dict())
     workers = read_recipe(recipe, CensusRecipe, settings).workers

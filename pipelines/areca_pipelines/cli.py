@@ -150,16 +150,35 @@ def _measure(
         Path | None,
         typer.Option(help="GeoParquet to write; NAME.measured.parquet in this folder."),
     ] = None,
+    nms: Annotated[
+        float | None,
+        typer.Option(
+            help="First drop the weaker of two objects whose intersection over union "
+            "is above this (0: any overlap).",
+        ),
+    ] = None,
+    score: Annotated[
+        str, typer.Option(help="Column that --nms ranks by, higher is better.")
+    ] = "score",
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of the class: only objects of one class compete."),
+    ] = None,
 ) -> None:
     """Measure the objects of a vector file in true metres, whatever its CRS.
+
+    [bold]areca measure crowns.gpkg --nms 0.4[/bold] drops duplicates first.
 
     Columns named as measures (area_m2, radius_m, ...) are replaced.
     """
     from areca_pipelines.console import print_measured
-    from areca_pipelines.measuring import measure_file
+    from areca_pipelines.measuring import Suppression, measure_file
 
     target = out or Path(f"{file.stem}.measured.parquet")
-    print_measured(measure_file(file, target), target)
+    suppression = None
+    if nms is not None:
+        suppression = Suppression(max_overlap=nms, score=score, label=label)
+    print_measured(measure_file(file, target, suppression=suppression), target)
 
 
 @app.command("train")

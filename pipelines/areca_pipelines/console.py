@@ -172,11 +172,14 @@ def print_plan(summary: PlanSummary) -> None:
 def print_models() -> None:
     """List the built-in models."""
     name_column = Column("model", no_wrap=True)
-    table = Table(name_column, "finds", "bands", "pixel", "tile", "weights", "licence")
+    table = Table(
+        name_column, "task", "finds", "bands", "pixel", "tile", "weights", "licence"
+    )
     for name in list_models():
         card = load_model(name).card
         table.add_row(
             name,
+            card.task,
             ", ".join(card.labels),
             ", ".join(card.bands),
             f"{card.resolution_m:g} m",

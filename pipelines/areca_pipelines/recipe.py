@@ -34,6 +34,22 @@ class CensusOptions(BaseModel):
     """Tiles along each side of a block."""
     torch_threads: int = Field(1, ge=1)
     """Threads of one forward pass on the CPU."""
+    device: str = "cpu"
+    """Torch device of the forward passes; the cluster `cuda` sets it."""
+    tile_px: int | None = Field(None, ge=1)
+    """Edge of the model tile; the card's when left out."""
+    augment: Literal["none", "flips", "d4"] = "none"
+    """Test-time augmentation: 4 (flips) or 8 (d4) views of each tile."""
+    blend_px: int = Field(0, ge=0)
+    """Segmentation: pixels over which a tile fades into its neighbours."""
+    confidence: tuple[Literal["top1", "margin", "entropy", "score"], ...] = ()
+    """Rasters of confidence to write."""
+    classes: tuple[str, ...] | None = None
+    """Labels of the objects wanted; all when left out."""
+    predict_background: bool = True
+    """Segmentation: whether a pixel may be background."""
+    connectivity: Literal[4, 8] = 4
+    """Segmentation: whether corners join the pixels of one object."""
 
 
 class CensusRecipe(BaseModel):

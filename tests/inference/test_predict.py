@@ -12,7 +12,7 @@ from worlds import MUTATIONS, PIXEL, draw_ground, mutate, noisy_model, write_sce
 
 import areca
 from areca.errors import BandError, GridError, InputError, ModelError
-from areca.inference import Predictor, block, lazy, predict_block
+from areca.inference import Predictor, detect, lazy, predict_block
 from areca.models.adapter import load_network
 from areca.models.handle import Model
 from areca.tiles import Lattice, cube_geobox
@@ -231,7 +231,7 @@ def test_what_is_larger_than_the_halo_allows_is_listed_and_not_cut(world, monkey
     tiles = list(lattice.tiles(window))
     normal = predict_block(pixels, window, tiles, predictor)
     monkeypatch.setattr(
-        block, "larger_than", lambda c, _px: c["x_max"] - c["x_min"] > 14
+        detect, "larger_than", lambda c, _px: c["x_max"] - c["x_min"] > 14
     )
 
     strict = predict_block(pixels, window, tiles, predictor)

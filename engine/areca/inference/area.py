@@ -80,8 +80,14 @@ class Area:
             Shape (n,).
         """
         shapely.prepare(self.shape)
-        centres = (candidates["x"].to_numpy(), candidates["y"].to_numpy())
-        return np.asarray(shapely.intersects_xy(self.shape, *centres))
+        names = ("centre_x", "centre_y") if "centre_x" in candidates else ("x", "y")
+        centres = (candidates[name].to_numpy() for name in names)
+        inside = np.asarray(shapely.intersects_xy(self.shape, *centres))
+        if "centre_x" in candidates and len(candidates):
+            # The region of a class may have its centre where it is not.
+            outlines = shapely.from_wkb(candidates["outline"].to_numpy(object))
+            inside &= shapely.intersects(outlines, self.shape)
+        return inside
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Tell which pixels of a window have their centre in the area.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from areca.errors import BandError, GridError, ModelError
+from areca.errors import BandError, GridError, InputError, ModelError
 from areca.features import inputs_of
 from areca.tiles import ground_pixel_m
 
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
 
     from odc.geo.geobox import GeoBox
 
+    from areca.inference.options import PredictOptions
     from areca.models.card import ModelCard
+    from areca.models.handle import Model
 
 SCALE_TOLERANCE = 1.5
 """A network that learnt objects of one size in pixels misses them at another; within
 this factor of its training resolution it is let through."""
+
+MOST_CLASSES = 255
+"""Classes of a raster of bytes; the last value, 255, is nodata."""
 
 
 def needed_bands(card: ModelCard, bands: Sequence[str]) -> list[str]:
@@ -44,6 +50,55 @@ def needed_bands(card: ModelCard, bands: Sequence[str]) -> list[str]:
             "imagery with these bands, or a model for the bands there are"
         )
     return list(needed)
+
+
+def with_tile(model: Model, options: PredictOptions) -> Model:
+    """Return a model with the tile that the options ask for: another model.
+
+    Args:
+        model: Handle of the model.
+        options: How to run it.
+    """
+    if options.tile_px in {None, model.card.tile_px}:
+        return model
+    return replace(model, card=replace(model.card, tile_px=options.tile_px))
+
+
+def check_options(card: ModelCard, options: PredictOptions) -> None:
+    """Check that a model can do what it is asked for.
+
+    Args:
+        card: Card of the model.
+        options: How to run it.
+
+    Raises:
+        InputError: A label that the model does not have, confidence that its kind does
+            not give, or tiles that would fade further than they see.
+    """
+    unknown = [name for name in options.classes or () if name not in card.labels]
+    if unknown:
+        raise InputError(
+            f"model {card.name} has no class {', '.join(unknown)}; its classes are "
+            f"{', '.join(card.labels)}"
+        )
+    dense = card.contract == "logits"
+    allowed = {"top1", "margin", "entropy"} if dense else {"score"}
+    other = [name for name in options.confidence if name not in allowed]
+    if other:
+        raise InputError(
+            f"confidence {', '.join(other)} is not what {card.name} gives: its task is "
+            f"{card.task}, so ask for {', '.join(sorted(allowed))}"
+        )
+    if options.blend_px and (not dense or options.blend_px > card.halo_px):
+        most = f"{card.halo_px} (its halo)" if dense else "0, as it gives objects"
+        raise InputError(
+            f"blend_px is {options.blend_px}; model {card.name} allows at most {most}"
+        )
+    if dense and len(card.labels) > MOST_CLASSES:
+        raise InputError(
+            f"model {card.name} has {len(card.labels)} classes; a class raster holds "
+            f"{MOST_CLASSES}, as 255 means that nothing was seen"
+        )
 
 
 def check_fit(card: ModelCard, bands: Sequence[str], geobox: GeoBox) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import dask_geopandas as dgpd  # noqa: TC002 - teaches dask.dataframe GeoDataFrames
 import pandas as pd
@@ -15,11 +15,14 @@ from dask.delayed import delayed
 from areca.catalog import read_aoi
 from areca.errors import InputError
 from areca.inference.area import Area
-from areca.inference.block import Predictor, predict_block
-from areca.inference.fit import check_fit, needed_bands
+from areca.inference.block import predict_block
+from areca.inference.fit import check_fit, check_options, needed_bands, with_tile
 from areca.inference.options import PredictOptions
+from areca.inference.predictor import Predictor
+from areca.inference.rasters import lazy_rasters
+from areca.inference.rows import block_rows, finish_rows, settle_rows
 from areca.models.handle import Model, load_model
-from areca.objects import empty_objects, objects_table, settle_seams
+from areca.objects import empty_objects, objects_table
 from areca.objects.table import ImageSource, Origin
 from areca.tiles import (
     BlockGrid,
@@ -32,6 +35,7 @@ from areca.tiles import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import geopandas as gpd
@@ -40,9 +44,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.catalog.aoi import Aoi
+    from areca.inference.block import BlockPrediction
+    from areca.models.contracts import Contract
     from areca.tiles import Block, Tile
 
 
+SHAPE_OF: dict[Contract, Literal["disc", "box", "outline"]] = {
+    "heatmap": "disc",
+    "boxes": "box",
+    "masks": "outline",
+    "logits": "outline",
+}
+"""What an object of each contract is drawn as."""
 CROPPED = (
     "this cube was cropped to an area, so objects at its rim see only a part of their "
     "surroundings and can differ from those of a whole cube. Open the cube without aoi "
@@ -57,7 +70,9 @@ class Prediction:
     objects: dgpd.GeoDataFrame
     """Each object once, one partition a block (`areca.objects.objects_table`)."""
     rasters: xr.Dataset
-    """Rasters of the model on the cube's grid; none for a model that detects."""
+    """Rasters on the cube's grid: "label" of a segmentation (class, 255 where nothing
+    was seen), and the layers of confidence that the options ask for (NaN where nothing
+    was seen). Ground that an area of interest leaves out counts as not seen."""
 
 
 def predict(
@@ -73,7 +88,7 @@ def predict(
     workers. Pixels are never cropped to the area of interest: it selects objects by
     their centre, so give the cube whole and the area here. (Near the edge of an area,
     a chain of rivals longer than two largest objects is not followed to its end; a
-    regional run does that.)
+    regional run does that. Regions of a class are followed to the end of the cube.)
 
     Args:
         cube: Dims (band, y, x), with a CRS and the bands that the model wants, in the
@@ -98,6 +113,8 @@ def predict(
     if cube.attrs.get("cropped_to_area"):
         warnings.warn(CROPPED, stacklevel=2)
     handle = model if isinstance(model, Model) else load_model(model)
+    handle = with_tile(handle, options)
+    check_options(handle.card, options)
     geobox = cube_geobox(cube)
     bands = [str(name) for name in cube.band.values]
     check_fit(handle.card, bands, geobox)
@@ -112,34 +129,48 @@ def predict(
     )
     area = None if aoi is None else Area.of(read_aoi(aoi), lattice)
     reach = predictor.influence_px
-    blocks = list(grid.blocks(None if area is None else area.window(reach)))
+    shown = list(grid.blocks(None if area is None else area.window(reach)))
     if area is not None:
-        blocks = area.pick(blocks, reach)
+        shown = area.pick(shown, reach)
+    # The region of a class may go on to the end of the cube.
+    blocks = list(grid.blocks()) if predictor.is_dense else shown
     pixels = cube.sel(band=needed_bands(handle.card, bands))
-    parts = [
-        _lazy_block(
+    parts = {
+        block: _lazy_block(
             pixels,
             region,
             Work(block=block, tiles=tuple(grid.tiles(block))),
             predictor,
         )
         for block in blocks
-    ]
-    names = [block.name for block in blocks]
-    at_seams = [
-        delayed(_at_seam)(part, name) for part, name in zip(parts, names, strict=True)
-    ]
-    seams = delayed(settle_seams)(at_seams, overlap=predictor.overlap)
+    }
     origin = origin_of(predictor, images_of(cube, lattice))
+    return Prediction(
+        objects=_lazy_objects(parts, predictor, origin, area),
+        rasters=lazy_rasters(cube, {b: parts[b] for b in shown}, grid, predictor),
+    )
+
+
+def _lazy_objects(
+    parts: Mapping[Block, Delayed],
+    predictor: Predictor,
+    origin: Origin,
+    area: Area | None,
+) -> dgpd.GeoDataFrame:
+    """Return the objects table, one partition a block."""
+    rows = {
+        block.name: delayed(block_rows)(part, block.window, predictor)
+        for block, part in parts.items()
+    }
+    at_seams = [delayed(_at_seam)(part, name) for name, part in rows.items()]
+    seams = delayed(settle_rows)(at_seams, predictor)
     tables = [
-        delayed(_finish)(part, seams, name, origin, area)
-        for part, name in zip(parts, names, strict=True)
+        delayed(_finish)(part, seams, name, (predictor, origin, area))
+        for name, part in rows.items()
     ]
     meta = empty_objects(origin)
     frame = from_delayed(tables or [delayed(meta)], meta=meta, verify_meta=False)
-    return Prediction(
-        objects=cast("dgpd.GeoDataFrame", frame), rasters=_no_rasters(cube)
-    )
+    return cast("dgpd.GeoDataFrame", frame)
 
 
 def origin_of(predictor: Predictor, images: tuple[ImageSource, ...]) -> Origin:
@@ -156,6 +187,7 @@ def origin_of(predictor: Predictor, images: tuple[ImageSource, ...]) -> Origin:
         labels=card.labels,
         lattice=predictor.lattice,
         images=images,
+        shape=SHAPE_OF[predictor.contract],
     )
 
 
@@ -219,14 +251,13 @@ class Work:
 
 def _predict(
     pixels: NDArray[np.generic], work: Work, predictor: Predictor
-) -> pd.DataFrame:
+) -> BlockPrediction:
     padded = as_float(pixels, work.nodata)
     if work.have is not None and work.want is not None:
         padded = pad_block(padded, work.have, work.want)
     coords = {"band": list(work.bands)}
     block = xr.DataArray(padded, dims=("band", "y", "x"), coords=coords)
-    found = predict_block(block, work.block.window, work.tiles, predictor)
-    return found.candidates
+    return predict_block(block, work.block.window, work.tiles, predictor)
 
 
 def _at_seam(part: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -238,15 +269,10 @@ def _finish(
     part: pd.DataFrame,
     seams: pd.DataFrame,
     name: str,
-    origin: Origin,
-    area: Area | None,
+    how: tuple[Predictor, Origin, Area | None],
 ) -> gpd.GeoDataFrame:
+    predictor, origin, area = how
     mine = seams[seams["block"] == name] if len(seams) else seams
     rows = pd.concat([part[~part["open"]], mine], ignore_index=True)
+    rows = finish_rows(rows, predictor)
     return objects_table(rows if area is None else area.select(rows), origin)
-
-
-def _no_rasters(cube: xr.DataArray) -> xr.Dataset:
-    return xr.Dataset(
-        coords={"y": cube.y, "x": cube.x, "spatial_ref": cube.spatial_ref}
-    )

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from areca.errors import InputError
+
+Augment = Literal["none", "flips", "d4"]
+"""Views of a tile: as it is; with its two mirror images and their product; all eight
+of the square."""
+CONFIDENCE = ("top1", "margin", "entropy", "score")
+"""Rasters of confidence that can be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,11 +19,13 @@ class PredictOptions:
     """How to run a model; what is left out comes from the model's card.
 
     All of these are part of the identity of a run: two runs with equal options on one
-    type of processor give equal bits.
+    type of processor give equal bits. Detections that the edge of a tile may have cut
+    are never counted, whatever the model: they are listed as oversize.
     """
 
     threshold: float | None = None
-    """Lowest score of a detection, 0 to 1; None takes the card's."""
+    """Lowest score of a detection, 0 to 1; None takes the card's. In segmentation, a
+    pixel whose best class scores less becomes background; None takes the best class."""
     nms_overlap: float | None = None
     """Intersection over union above which the weaker of two boxes of one label falls;
     None takes the card's."""
@@ -30,6 +39,28 @@ class PredictOptions:
     """Torch device of the forward passes."""
     torch_threads: int = 1
     """Threads of one forward pass on the CPU."""
+    tile_px: int | None = None
+    """Edge of the model tile, px; None takes the card's. Another tile is another
+    model: its objects get other ids."""
+    augment: Augment = "none"
+    """Test-time augmentation: "flips" predicts 4 views of a tile, "d4" 8. Segmentation
+    averages their probabilities; detections of all views compete, the best stays."""
+    blend_px: int = 0
+    """Segmentation: over how many pixels beyond its core a tile fades into its
+    neighbours (Hann window). At most the card's halo; blocks then also predict the
+    tiles around them, which costs less the larger the block."""
+    confidence: tuple[str, ...] = ()
+    """Rasters to give: of a segmentation "top1" (probability of the class), "margin"
+    (lead over the second), "entropy" (0 sure to 1 undecided); of a detector "score"
+    (highest raw score of any candidate on the pixel)."""
+    classes: tuple[str, ...] | None = None
+    """Labels of the objects wanted; None takes all. The class raster has all."""
+    predict_background: bool = True
+    """Whether a pixel may be the card's background class; if not, it gets the best of
+    the others."""
+    connectivity: Literal[4, 8] = 4
+    """Segmentation: whether pixels of one object meet at edges (4) or also at corners
+    (8)."""
 
     def __post_init__(self) -> None:
         for name in ("threshold", "nms_overlap"):
@@ -43,3 +74,20 @@ class PredictOptions:
                 raise InputError(
                     f"{name} is {getattr(self, name)}; it counts, so give 1 or more"
                 )
+        if self.blend_px < 0:
+            raise InputError(f"blend_px is {self.blend_px}; give 0 or more pixels")
+        for name, allowed in (
+            ("augment", get_args(Augment)),
+            ("connectivity", (4, 8)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}; give one of "
+                    f"{', '.join(map(str, allowed))}"
+                )
+        # A lone word would be taken apart into letters, none of which is known.
+        if any(name not in CONFIDENCE for name in self.confidence):
+            raise InputError(
+                f"confidence is {self.confidence!r}; give a tuple of "
+                f"{', '.join(CONFIDENCE)}"
+            )

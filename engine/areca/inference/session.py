@@ -7,6 +7,7 @@ decode, and so that the device never sees two passes at once.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from areca.errors import DeviceLostError, DeviceMemoryError
 from areca.models.adapter import load_network
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from areca.models.adapter import LoadedModel, Raw
     from areca.models.handle import Model
 
+STICKY = re.compile(r"CUDA error|CUDNN_STATUS_(?:EXECUTION|INTERNAL)|uncorrectable ECC")
+"""After such an error every later call of the process fails as well."""
 _LOCK = threading.Lock()
 _FORWARD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="areca-forward")
 _LOADED: dict[tuple[str, str], Session] = {}
@@ -57,7 +61,23 @@ class Session:
         if torch.get_num_threads() != torch_threads:
             torch.set_num_threads(torch_threads)
         start = time.perf_counter()
-        raw = self.network.forward(batch)
+        try:
+            raw = self.network.forward(batch)
+        except torch.OutOfMemoryError as error:
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            raise DeviceMemoryError(
+                f"{len(batch)} tiles of {batch.shape[-1]} px do not fit into the "
+                "memory of the device. Give a smaller batch_size, or fewer threads "
+                "a worker"
+            ) from error
+        except RuntimeError as error:
+            if STICKY.search(str(error)) is None:
+                raise
+            raise DeviceLostError(
+                f"the device failed ({str(error).splitlines()[0]}); this process "
+                "cannot use it any more"
+            ) from error
         return raw, time.perf_counter() - start
 
 

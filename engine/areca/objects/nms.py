@@ -87,13 +87,26 @@ def suppress(candidates: pd.DataFrame, overlaps: Overlaps) -> NDArray[np.bool_]:
     """
     rank = np.empty(len(candidates), np.intp)
     rank[_best_first(candidates)] = np.arange(len(candidates))
+    return keep_best(overlaps, rank)
+
+
+def keep_best(overlaps: Overlaps, rank: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Keep the best of each group of rivals.
+
+    Args:
+        overlaps: The rivals among n candidates.
+        rank: Shape (n,), 0 for the best candidate.
+
+    Returns:
+        Shape (n,), True for those that stay.
+    """
     first, second = overlaps.first[overlaps.rivals], overlaps.second[overlaps.rivals]
     first_wins = rank[first] < rank[second]
     better = np.where(first_wins, first, second)
     worse = np.where(first_wins, second, first)
-    dropped = np.zeros(len(candidates), np.bool_)
+    dropped = np.zeros(overlaps.count, np.bool_)
     while len(better):
-        beaten = np.zeros(len(candidates), np.bool_)
+        beaten = np.zeros(overlaps.count, np.bool_)
         beaten[worse] = True
         dropped[worse[~beaten[better]]] = True
         open_pair = ~dropped[better] & ~dropped[worse]

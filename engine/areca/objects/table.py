@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 
 from areca.objects.candidates import empty_candidates
 from areca.objects.circles import circle_polygons
@@ -49,29 +50,30 @@ class Origin:
     """What pixels are counted on."""
     images: tuple[ImageSource, ...] = ()
     """The items in the order in which a mosaic takes them."""
+    shape: Literal["disc", "box", "outline"] = "disc"
+    """What the model gives of an object: centre and radius, a box, or its outline."""
 
 
 def objects_table(candidates: pd.DataFrame, origin: Origin) -> gpd.GeoDataFrame:
-    """Return the objects table of settled disc candidates.
+    """Return the objects table of settled candidates.
 
     Args:
-        candidates: A candidate table of n rows with a column `rank`. A column `image`
-            tells which of the images shows the centre (-1: none). Without it, an image
-            is named where it alone covers the centre.
+        candidates: A candidate table of n rows with a column `rank`; with a column
+            `outline` (WKB, absolute pixels) where the origin's shape is that. A column
+            `image` tells which of the images shows the centre (-1: none). Without it,
+            an image is named where it alone covers the centre.
         origin: Where they come from.
 
     Returns:
-        Columns object_id, geometry (a polygon of the disc's area, in the CRS of the
-        lattice), label, score, tile, item_id, datetime, start_datetime, end_datetime,
-        model, radius_method ("model": the model gave the radius itself). `datetime`
-        is null where only a range is known, the other two where the moment is known.
+        Columns object_id, geometry (a polygon of the disc's area, the box or the
+        outline, in the CRS of the lattice), label, score, tile, item_id, datetime,
+        start_datetime, end_datetime, model, radius_method ("model": the model gave the
+        radius itself, "ellipse_of_box" or "mask"). `datetime` is null where only a
+        range is known, the other two where the moment is known.
         Rows lie in the order (y, x, label, score) of their centres.
     """
     rows = candidates.sort_values(["y", "x", "label", "score"], ignore_index=True)
     lattice = origin.lattice
-    x, y = lattice.to_crs(rows["x"].to_numpy(), rows["y"].to_numpy())
-    radius = (rows["x_max"] - rows["x_min"]).to_numpy() / 2
-    discs = circle_polygons(x, y, radius * lattice.pixel_x, radius * lattice.pixel_y)
     image = _image_at(rows, origin.images)
     start, end = _times(origin.images, image)
     moment = start == end
@@ -88,15 +90,43 @@ def objects_table(candidates: pd.DataFrame, origin: Origin) -> gpd.GeoDataFrame:
         "start_datetime": start.where(~moment),
         "end_datetime": end.where(~moment),
         "model": np.full(len(rows), origin.model, dtype=object),
-        "radius_method": np.full(len(rows), "model", dtype=object),
+        "radius_method": np.full(len(rows), METHODS[origin.shape], dtype=object),
     }
-    table = gpd.GeoDataFrame(columns, geometry=discs, crs=lattice.crs)
+    shapes = SHAPES[origin.shape](rows, lattice)
+    table = gpd.GeoDataFrame(columns, geometry=shapes, crs=lattice.crs)
     return table[["object_id", "geometry", *list(columns)[1:]]]
 
 
 def empty_objects(origin: Origin) -> gpd.GeoDataFrame:
     """Return an objects table without rows: the schema of `objects_table`."""
     return objects_table(empty_candidates().assign(rank=np.int64(0)), origin)
+
+
+def _discs(rows: pd.DataFrame, lattice: Lattice) -> NDArray[np.object_]:
+    x, y = lattice.to_crs(rows["x"].to_numpy(), rows["y"].to_numpy())
+    radius = (rows["x_max"] - rows["x_min"]).to_numpy() / 2
+    return circle_polygons(x, y, radius * lattice.pixel_x, radius * lattice.pixel_y)
+
+
+def _boxes(rows: pd.DataFrame, lattice: Lattice) -> NDArray[np.object_]:
+    left, top = lattice.to_crs(rows["x_min"].to_numpy(), rows["y_min"].to_numpy())
+    right, bottom = lattice.to_crs(rows["x_max"].to_numpy(), rows["y_max"].to_numpy())
+    return np.asarray(shapely.box(left, bottom, right, top))
+
+
+def _outlines(rows: pd.DataFrame, lattice: Lattice) -> NDArray[np.object_]:
+    if rows.empty:
+        return np.empty(0, dtype=object)
+    pixels = shapely.from_wkb(rows["outline"].to_numpy(object))
+    placed = shapely.transform(
+        pixels, lambda p: np.column_stack(lattice.to_crs(p[:, 0], p[:, 1]))
+    )
+    # Rows count downwards and northings upwards: outer rings are turned back.
+    return np.asarray(shapely.orient_polygons(placed))
+
+
+SHAPES = {"disc": _discs, "box": _boxes, "outline": _outlines}
+METHODS = {"disc": "model", "box": "ellipse_of_box", "outline": "mask"}
 
 
 def _image_at(rows: pd.DataFrame, images: Sequence[ImageSource]) -> NDArray[np.intp]:

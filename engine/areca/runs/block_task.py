@@ -6,14 +6,15 @@ import os
 import platform
 import time
 from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from areca.catalog import read_mosaic
-from areca.errors import ArecaError
-from areca.inference import Area, Predictor, predict_block
+from areca.errors import ArecaError, DeviceLostError
+from areca.inference import Area, Predictor, block_rows, predict_block
 from areca.runs.folder import file_sha256, write_atomically
 from areca.runs.ledger import BlockDone
 from areca.runs.quicklook import paint, quicklook
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 
     from areca.catalog import Scene
     from areca.runs.ledger import Ledger
+    from areca.runs.raster_store import RasterStore
     from areca.tiles import Block, Tile, Window
+
+DEVICE_LOST = 75
+"""Exit code of a worker process that gives up its device (EX_TEMPFAIL)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,8 @@ class BlockTask:
     predictor: Predictor
     ledger: Ledger
     """Where the block is marked when it is done."""
+    store: RasterStore
+    """Where its rasters go."""
     area: Area | None
     """The area of interest; it decides which ground counts as searched."""
     look_step: int
@@ -53,10 +60,24 @@ class BlockTask:
 
 
 def run_block(task: BlockTask) -> BlockDone:
-    """Return how a block went; a fault in the data is reported, not raised."""
+    """Return how a block went; a fault in the data is reported, not raised.
+
+    Args:
+        task: The block.
+
+    Raises:
+        DeviceLostError: The device of this process is lost, and the process is that of
+            the caller too; a worker process ends itself instead.
+    """
     started = time.time()
     try:
         done = replace(_do_block(task), started=started, ended=time.time())
+    except DeviceLostError:
+        if parent_process() is None:
+            raise
+        # Every later block of this process would fail. The nanny starts another one,
+        # and the scheduler gives the block to whoever is free.
+        os._exit(DEVICE_LOST)
     except ArecaError as error:
         return BlockDone(
             name=task.block.name,
@@ -84,19 +105,22 @@ def _do_block(task: BlockTask) -> BlockDone:
     look = quicklook(pixels, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
     write_atomically(folder / "quicklook.png", lambda p: picture.save(p, format="png"))
-    candidates = _with_images(found.candidates, source, padded, task)
-    _write_table(folder / "candidates.parquet", candidates)
+    rows = _with_images(block_rows(found, window, predictor), source, padded, task)
+    _write_table(folder / "candidates.parquet", rows)
     _write_table(folder / "oversize.parquet", found.oversize)
-    opened = int(found.candidates["open"].sum())
+    wanted = {name: found.rasters[name] for name in predictor.rasters}
+    opened = int(rows["open"].sum())
     return BlockDone(
         name=task.block.name,
         key=task.ledger.key,
         tiles=found.tiles,
-        settled=len(found.candidates) - opened,
+        settled=len(rows) - opened,
         open=opened,
         oversize=len(found.oversize),
         seen_px=_seen_px(source, padded, task),
         candidates_sha256=file_sha256(folder / "candidates.parquet"),
+        rasters_sha256=task.store.write(task.block, wanted) if wanted else "",
+        degraded=found.degraded,
         read_s=read_s,
         forward_s=found.forward_s,
         worker=_worker(),

@@ -40,6 +40,11 @@ class RunFolder:
         return self.path / "objects.partial"
 
     @property
+    def rasters(self) -> Path:
+        """Zarr group of class and confidence rasters, where the model gives any."""
+        return self.path / "rasters.zarr"
+
+    @property
     def oversize(self) -> Path:
         """What was too large to be counted, with its outline."""
         return self.path / "oversize.geojson"

@@ -34,6 +34,10 @@ class BlockDone:
     seen_px: int = 0
     """Pixels of the block that an image shows, and that lie in the area."""
     candidates_sha256: str = ""
+    rasters_sha256: str = ""
+    """Digest over the values of its rasters; empty where the model gives none."""
+    degraded: int = 0
+    """Batch size that fitted the device, where that of the request did not."""
     read_s: float = 0.0
     forward_s: float = 0.0
     started: float = 0.0

@@ -14,13 +14,16 @@ from areca.inference import (
     Area,
     Predictor,
     check_fit,
+    check_options,
     needed_bands,
     origin_of,
     window_box,
+    with_tile,
 )
 from areca.objects import ImageSource
 from areca.runs.block_task import BlockTask
 from areca.runs.quicklook import step_of
+from areca.runs.raster_store import RasterStore
 from areca.tiles import BlockGrid, Lattice
 
 if TYPE_CHECKING:
@@ -55,7 +58,9 @@ class RunPlan:
             options: How to run it.
             aoi: Area of interest in EPSG:4326; None takes all the imagery.
         """
+        model = with_tile(model, options)
         card = model.card
+        check_options(card, options)
         self.scenes: list[Scene] = canonical_order(scenes)
         """The imagery in mosaic order."""
         offered = [b.name for b in self.scenes[0].bands] if self.scenes else []
@@ -124,6 +129,7 @@ class RunPlan:
             bands=self.bands,
             predictor=self.predictor,
             ledger=ledger,
+            store=RasterStore.of(ledger.folder.rasters, self.grid),
             area=self.area,
             look_step=step_of(self.shown),
         )

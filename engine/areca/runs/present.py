@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from pyproj import Transformer
 
 from areca.catalog import read_scenes
 from areca.errors import ReadError
 from areca.measures import read_objects
+from areca.runs.class_map import draw_outlines
 from areca.runs.manifest import software
 from areca.runs.picture import draw_objects, overview, stretch_for_display
 from areca.runs.quicklook import assemble, step_of
@@ -111,28 +113,51 @@ def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
         pixels = read_scenes(plan.scenes, plan.bands, geobox)
     except ReadError:
         return None  # the holes tell of it; a report without this picture still serves
-    bounds = geobox.boundingbox.bbox
-    objects = [read_objects(file, bbox=bounds) for file in result.files]
-    x = np.concatenate([o["center_x"].to_numpy() for o in objects])
-    y = np.concatenate([o["center_y"].to_numpy() for o in objects])
-    radius = np.concatenate([o["radius_m"].to_numpy() for o in objects]) / pixel_m
-    col, row = lattice.to_pixels(x, y)
-    centres = np.column_stack([col - window.col0, row - window.row0])
     zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
     image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    picture = draw_objects(
-        image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
-    )
+    bounds = geobox.boundingbox.bbox
+    objects = pd.concat([read_objects(file, bbox=bounds) for file in result.files])
+    if plan.origin.shape == "disc":
+        x, y = objects["center_x"].to_numpy(), objects["center_y"].to_numpy()
+        radius = objects["radius_m"].to_numpy() / pixel_m
+        col, row = lattice.to_pixels(x, y)
+        centres = np.column_stack([col - window.col0, row - window.row0])
+        picture = draw_objects(
+            image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
+        )
+        words = "Each circle is one object, at its own centre and radius."
+    else:
+        names = plan.predictor.model.card.labels
+        picture = draw_outlines(
+            image,
+            _in_picture(objects.geometry.to_numpy(), plan, window, zoom),
+            objects["label"].map(names.index).to_numpy(),
+            names,
+            metres_per_pixel=pixel_m / zoom,
+        )
+        words = "Each outline is one object, coloured by its class."
     millions = window.size / 1e6
     return Picture(
         image=picture,
         title="Objects at their true size",
         caption=(
             f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
-            f"{best.name}. Each circle is one object, at its own centre and radius. "
-            "Brightness is stretched for the eye only."
+            f"{best.name}. {words} Brightness is stretched for the eye only."
         ),
     )
+
+
+def _in_picture(
+    shapes: np.ndarray, plan: RunPlan, window: Window, zoom: int
+) -> np.ndarray:
+    """Return outlines in CRS units as they lie in a picture of a window."""
+    lattice = plan.predictor.lattice
+
+    def place(points: np.ndarray) -> np.ndarray:
+        col, row = lattice.to_pixels(points[:, 0], points[:, 1])
+        return np.column_stack([col - window.col0, row - window.row0]) * zoom
+
+    return np.asarray(shapely.transform(shapes, place))
 
 
 def _around(window: Window, region: Window) -> Window:

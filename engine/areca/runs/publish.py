@@ -12,8 +12,9 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from areca.errors import RunError
+from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
-from areca.objects import empty_candidates, objects_table, settle_seams
+from areca.objects import objects_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-    from areca.inference import Area
+    from areca.inference import Area, Predictor
     from areca.objects import Origin
     from areca.runs.folder import RunFolder
     from areca.runs.ledger import BlockDone
@@ -43,6 +44,7 @@ class Part:
     seams: pd.DataFrame
     """Settled candidates of these blocks that lay at a seam."""
     folder: RunFolder
+    predictor: Predictor
     origin: Origin
     area: Area | None
 
@@ -69,7 +71,7 @@ def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
         Candidate rows with a column `block`. Their number grows with the length of
         all borders between blocks, so larger blocks mean fewer of them.
     """
-    tables = [empty_candidates().assign(block="", open=True, rank=-1, image=-1)]
+    tables = []
     for block in blocks:
         rows = pd.read_parquet(
             folder.block(block) / "candidates.parquet", filters=[("open", "==", True)]
@@ -107,6 +109,7 @@ def publish(
             blocks=group,
             seams=seams[seams["block"].isin([b.name for b in group])],
             folder=folder,
+            predictor=plan.predictor,
             origin=plan.origin,
             area=plan.area,
         )
@@ -145,7 +148,7 @@ def write_part(part: Part) -> int:
     for block in part.blocks:
         path = part.folder.block(block) / "candidates.parquet"
         tables.append(pd.read_parquet(path, filters=[("open", "==", False)]))
-    rows = pd.concat(tables, ignore_index=True)
+    rows = finish_rows(pd.concat(tables, ignore_index=True), part.predictor)
     if part.area is not None:
         rows = part.area.select(rows)
     objects = measure(objects_table(rows, part.origin))
@@ -160,7 +163,7 @@ def settle(seams: pd.DataFrame, plan: RunPlan) -> pd.DataFrame:
         seams: What `read_seams` returned.
         plan: The plan of the run.
     """
-    return settle_seams([seams], overlap=plan.predictor.overlap)
+    return settle_rows([seams], plan.predictor)
 
 
 def _groups(

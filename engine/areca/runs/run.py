@@ -14,6 +14,7 @@ from areca.runs.ledger import Ledger
 from areca.runs.manifest import check_software, find_result, write_manifest
 from areca.runs.present import present
 from areca.runs.publish import finished, publish, read_seams, settle
+from areca.runs.raster_store import RasterStore
 from areca.runs.result import RunResult
 from areca.runs.schedule import run_blocks
 from areca.runs.summary import summarise
@@ -55,6 +56,9 @@ def run_census(
         return before
     folder.manifest.unlink(missing_ok=True)
     check_software(client)
+    if request.plan.predictor.rasters:
+        store = RasterStore.of(folder.rasters, request.plan.grid)
+        store.create(request.plan.grid, request.plan.predictor)
     plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
     seams = settle(read_seams(folder, finished(plan, blocks)), plan)
     files = publish(client, folder, plan, blocks, seams)

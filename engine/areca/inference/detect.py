@@ -1,0 +1,213 @@
+"""Detections of tiles to the candidates of a block, and their raster of scores."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
+
+from areca.inference.passes import run_passes
+from areca.objects import (
+    centred_in,
+    circle_polygons,
+    empty_candidates,
+    larger_than,
+    settle_block,
+)
+from areca.tiles import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from areca.inference.passes import Pass
+    from areca.inference.predictor import Predictor
+    from areca.inference.session import Session
+    from areca.tiles import Tile
+
+EDGE_PX = 2.0
+"""A box that comes this near to the edge of the padded tile may go on beyond it."""
+
+
+class Detected:
+    """What the tiles of one block have shown so far."""
+
+    def __init__(
+        self, valid: NDArray[np.bool_], padded: Window, window: Window
+    ) -> None:
+        """Begin a block.
+
+        Args:
+            valid: Shape (height, width) of `padded`: where something was seen.
+            padded: The block with the predictor's halo, absolute pixels.
+            window: The block.
+        """
+        self._valid, self._padded, self._window = valid, padded, window
+        self._tables = [empty_candidates().assign(cut=False)]
+        self._scores: NDArray[np.float32] | None = None
+
+    def add(self, found: pd.DataFrame, tile: Tile, predictor: Predictor) -> None:
+        """Take the candidates that one tile offers."""
+        found = _on_pixels(found, self._valid, self._padded)
+        if predictor.rasters:
+            self._paint(found, tile, predictor)
+        core = predictor.lattice.core(tile)
+        if core.intersection(self._window) is not None:
+            self._tables.append(found)
+
+    def settle(self, predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the settled candidates of the block, and those that are too large."""
+        candidates = pd.concat(self._tables, ignore_index=True)
+        cut = candidates.pop("cut").to_numpy(bool)
+        oversize = cut | larger_than(candidates, predictor.model.card.max_object_px)
+        settled = settle_block(
+            candidates[~oversize].reset_index(drop=True),
+            self._window,
+            reach_px=predictor.reach_px,
+            overlap=predictor.overlap,
+        )
+        return settled, candidates[oversize]
+
+    def rasters(self, predictor: Predictor) -> dict[str, NDArray[np.generic]]:
+        """Return the raster of scores, if one was asked for; NaN: nothing was seen."""
+        if not predictor.rasters:
+            return {}
+        empty = np.zeros((self._window.height, self._window.width), np.float32)
+        scores = empty if self._scores is None else self._scores
+        seen = self._valid[self._window.slices_in(self._padded)]
+        return {"score": np.where(seen, scores, np.float32(np.nan))}
+
+    def _paint(self, found: pd.DataFrame, tile: Tile, predictor: Predictor) -> None:
+        """Raise the scores of the pixels that a tile's candidates cover.
+
+        Each tile paints its own candidates counted from its own corner, so that a
+        pixel on the line of an outline falls the same way in every block.
+        """
+        core = predictor.lattice.core(tile)
+        around = core.grow(math.ceil(predictor.reach_px))
+        common = around.intersection(self._window)
+        too_large = larger_than(found, predictor.model.card.max_object_px)
+        small = found[~(too_large | found["cut"].to_numpy(bool))]
+        if common is None or small.empty:
+            return
+        if self._scores is None:
+            shape = (self._window.height, self._window.width)
+            self._scores = np.zeros(shape, np.float32)
+        layer = paint_scores(small, around, predictor.contract)
+        mine = self._scores[common.slices_in(self._window)]
+        np.maximum(mine, layer[common.slices_in(around)], out=mine)
+
+
+def detect_tiles(
+    pixels: NDArray[np.float32],
+    tiles: Sequence[Tile],
+    how: tuple[Predictor, Session],
+    into: tuple[Detected, Window],
+) -> float:
+    """Run tiles and add what they offer to a block.
+
+    Args:
+        pixels: Shape (band, height, width) of the padded block, standardised.
+        tiles: The tiles, in a fixed order.
+        how: The predictor, and the model in memory.
+        into: The block, and its padded window.
+
+    Returns:
+        Seconds in forward passes.
+    """
+    predictor, session = how
+    block, padded = into
+    seconds = 0.0
+    for done in run_passes(pixels, padded, tiles, how):
+        seconds += done.seconds
+        for tile, table in _decode(done, predictor, session):
+            block.add(table, tile, predictor)
+    return seconds
+
+
+def paint_scores(
+    found: pd.DataFrame, window: Window, contract: str
+) -> NDArray[np.float32]:
+    """Return the highest score of any candidate on each pixel of a window.
+
+    Args:
+        found: A candidate table.
+        window: Absolute pixels.
+        contract: What the model gives; it says which shape a candidate has.
+
+    Returns:
+        Shape (height, width); 0 where there is none.
+    """
+    ordered = found.sort_values("score", kind="stable")
+    shapes = shapely.transform(
+        _outlines(ordered, contract), lambda p: p - (window.col0, window.row0)
+    )
+    # The last shape wins a pixel: in this order it is the best.
+    layer = rasterize(
+        list(zip(shapes, ordered["score"].to_numpy(), strict=True)),
+        out_shape=(window.height, window.width),
+        transform=Affine.identity(),
+        dtype="float32",
+    )
+    return np.asarray(layer, np.float32)
+
+
+def _outlines(found: pd.DataFrame, contract: str) -> NDArray[np.object_]:
+    if "outline" in found:
+        return np.asarray(shapely.from_wkb(found["outline"].to_numpy()))
+    bounds = found[["x_min", "y_min", "x_max", "y_max"]].to_numpy()
+    if contract == "heatmap":
+        radius = (bounds[:, 2] - bounds[:, 0]) / 2
+        return circle_polygons(found["x"], found["y"], radius, radius)
+    return np.asarray(shapely.box(*bounds.T))
+
+
+def _decode(
+    done: Pass, predictor: Predictor, session: Session
+) -> list[tuple[Tile, pd.DataFrame]]:
+    """Return the candidates that each tile of a pass owns, in absolute pixels."""
+    card = predictor.model.card
+    found = session.network.decode(done.raw, predictor.threshold)
+    tables = []
+    for number, tile in enumerate(done.tiles):
+        core = predictor.lattice.core(tile)
+        corner = core.grow(card.halo_px)
+        # First in tile pixels: float32 numbers and whole corners add up exactly, so a
+        # candidate has one position whichever block computed it.
+        here = Window(0, 0, card.tile_px, card.tile_px)
+        cut = found[number].touching_edge(card.tile_px, min(EDGE_PX, card.context_px))
+        table = found[number].candidates(here, tile).assign(cut=cut)
+        table = _moved(done.view.undo_candidates(table, card.tile_px), corner)
+        if predictor.options.classes is not None:
+            table = table.loc[~table["label"].isin(predictor.skipped)]
+        tables.append((tile, table.loc[centred_in(table, core.grow(card.margin_px))]))
+    return tables
+
+
+def _moved(table: pd.DataFrame, corner: Window) -> pd.DataFrame:
+    """Return candidates of tile pixels in absolute pixels."""
+    steps = {"x": corner.col0, "y": corner.row0}
+    columns = [f"{axis}{end}" for axis in steps for end in ("", "_min", "_max")]
+    moved = table.assign(**{name: table[name] + steps[name[0]] for name in columns})
+    if "outline" in moved and len(moved):
+        shapes = shapely.from_wkb(moved["outline"].to_numpy())
+        step = np.array([corner.col0, corner.row0], np.float64)
+        placed = shapely.transform(shapes, lambda points: points + step)
+        moved["outline"] = shapely.to_wkb(placed)
+    return moved
+
+
+def _on_pixels(
+    candidates: pd.DataFrame, valid: NDArray[np.bool_], padded: Window
+) -> pd.DataFrame:
+    """Return the candidates whose centre lies where something was seen."""
+    row = np.floor(candidates["y"].to_numpy()).astype(np.int64) - padded.row0
+    col = np.floor(candidates["x"].to_numpy()).astype(np.int64) - padded.col0
+    seen: pd.DataFrame = candidates.loc[valid[row, col]]
+    return seen.reset_index(drop=True)

@@ -1,0 +1,252 @@
+"""Logits of tiles to the class and confidence rasters of a block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from areca.inference.passes import run_passes
+from areca.inference.views import VIEWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from areca.inference.predictor import Predictor
+    from areca.inference.session import Session
+    from areca.tiles import Tile, Window
+
+NODATA = 255
+"""Class of pixels that were not seen; never a class of a model."""
+
+
+class Segmented:
+    """Class scores of one block, filled tile by tile.
+
+    Where tiles do not fade into each other, each pixel takes the scores of the one tile
+    whose core holds it, and only the class (and what is asked for) is kept. Otherwise
+    probabilities are summed, in float32 and in the order of tiles and views, which is
+    one order for every pixel whatever the block.
+    """
+
+    def __init__(
+        self, valid: NDArray[np.bool_], padded: Window, window: Window
+    ) -> None:
+        """Begin a block.
+
+        Args:
+            valid: Shape (height, width) of `padded`: where something was seen.
+            padded: The block with the predictor's halo, absolute pixels.
+            window: The block.
+        """
+        self._window = window
+        self._seen = valid[window.slices_in(padded)]
+        self._sum: NDArray[np.float32] | None = None
+        self._weight = np.zeros(self._seen.shape, np.float32)
+        self._layers: dict[str, NDArray[np.generic]] = {}
+
+    def add(
+        self, scores: NDArray[np.float32], tile: Tile, predictor: Predictor
+    ) -> None:
+        """Take the scores (class, tile, tile) of one tile.
+
+        Args:
+            scores: Logits of a tile that stands alone (`is_alone`), else probabilities.
+            tile: Which tile.
+            predictor: The model on its lattice.
+        """
+        core = predictor.lattice.core(tile)
+        around = core.grow(predictor.options.blend_px)
+        common = around.intersection(self._window)
+        if common is None:
+            return
+        outer = core.grow(predictor.model.card.halo_px)
+        part = scores[:, *common.slices_in(outer)]
+        if is_alone(predictor):
+            self._keep(part, common, predictor)
+            return
+        if self._sum is None:
+            shape = (len(part), *self._seen.shape)
+            self._sum = np.zeros(shape, np.float32)
+        rows, cols = common.slices_in(around)
+        fade = _fade(core.height, predictor.options.blend_px)
+        weight = fade[rows, None] * fade[None, cols]
+        here = common.slices_in(self._window)
+        self._sum[:, *here] += part * weight
+        self._weight[here] += weight
+
+    def rasters(self, predictor: Predictor) -> dict[str, NDArray[np.generic]]:
+        """Return the class raster, "top1", and what else was asked for."""
+        if self._sum is not None:
+            # A neighbour without any pixel was not predicted: its weight is missing.
+            weight = np.where(self._weight > 0, self._weight, np.float32(1))
+            self._keep(
+                (self._sum / weight).astype(np.float32),
+                self._window,
+                predictor,
+                summed=True,
+            )
+        label = np.where(self._seen, self._layer("label", "uint8"), np.uint8(NODATA))
+        layers = {
+            name: np.where(self._seen, self._layer(name, "float32"), np.float32(np.nan))
+            for name in _layers(predictor)
+        }
+        return {"label": label, **layers}
+
+    def _keep(
+        self,
+        scores: NDArray[np.float32],
+        place: Window,
+        predictor: Predictor,
+        *,
+        summed: bool = False,
+    ) -> None:
+        here = place.slices_in(self._window)
+        label = classify(scores, predictor, is_probability=summed)
+        self._layer("label", "uint8")[here] = label
+        share = scores if summed else softmax(scores)
+        for name in _layers(predictor):
+            self._layer(name, "float32")[here] = CONFIDENCES[name](share, label)
+
+    def _layer(self, name: str, kind: str) -> NDArray[np.generic]:
+        if name not in self._layers:
+            self._layers[name] = np.zeros(self._seen.shape, kind)
+        return self._layers[name]
+
+
+def segment_tiles(
+    pixels: NDArray[np.float32],
+    tiles: Sequence[Tile],
+    how: tuple[Predictor, Session],
+    into: tuple[Segmented, Window],
+) -> float:
+    """Run tiles and add what they give to a block.
+
+    Args:
+        pixels: Shape (band, height, width) of the padded block, standardised.
+        tiles: The tiles, in a fixed order.
+        how: The predictor, and the model in memory.
+        into: The block, and its padded window.
+
+    Returns:
+        Seconds in forward passes.
+    """
+    block, padded = into
+    predictor = how[0]
+    views = len(VIEWS[predictor.options.augment])
+    seconds, shares = 0.0, np.zeros(1, np.float32)
+    for number, done in enumerate(run_passes(pixels, padded, tiles, how)):
+        seconds += done.seconds
+        scores = done.view.undo(done.raw["logits"])
+        if not is_alone(predictor):
+            # The views of a tile are summed before its neighbours are added: one order
+            # for every pixel, however the tiles fell into batches.
+            shares = shares + np.stack([softmax(logits) for logits in scores])
+            scores = shares / np.float32(views)
+        if (number + 1) % views == 0:
+            for place, tile in enumerate(done.tiles):
+                block.add(scores[place], tile, predictor)
+            shares = np.zeros(1, np.float32)
+    return seconds
+
+
+def classify(
+    scores: NDArray[np.float32], predictor: Predictor, *, is_probability: bool
+) -> NDArray[np.uint8]:
+    """Return the best class of each pixel; of equal ones the first.
+
+    Args:
+        scores: Shape (class, height, width), logits or probabilities.
+        predictor: Says whether background counts, and the threshold.
+        is_probability: Whether the scores are probabilities.
+
+    Returns:
+        Shape (height, width).
+    """
+    options, background = predictor.options, predictor.model.card.background
+    allowed = list(range(len(scores)))
+    if not options.predict_background:
+        allowed = [number for number in allowed if number != background]
+    # Class by class: reading each map once beats argmax over a strided axis.
+    best = scores[allowed[0]].copy()
+    label = np.full(best.shape, allowed[0], np.uint8)
+    for number in allowed[1:]:
+        better = scores[number] > best
+        np.copyto(best, scores[number], where=better)
+        label[better] = number
+    if options.threshold is not None and background is not None:
+        share = scores if is_probability else softmax(scores)
+        label[_top(share, label) < options.threshold] = background
+    return label
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities, shape (class, height, width), of logits.
+
+    Args:
+        logits: Shape (class, height, width).
+    """
+    power = np.exp(logits - logits.max(axis=0))
+    total = power[0].copy()
+    for layer in power[1:]:  # one order of summing, whatever the shape in memory
+        total += layer
+    return np.asarray(power / total)
+
+
+def _top(share: NDArray[np.float32], label: NDArray[np.uint8]) -> NDArray[np.float32]:
+    picked = np.take_along_axis(share, label[None].astype(np.intp), axis=0)
+    return np.asarray(picked[0])
+
+
+def _margin(
+    share: NDArray[np.float32], label: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    others = share.copy()
+    np.put_along_axis(others, label[None].astype(np.intp), -1, axis=0)
+    rest = others.max(axis=0) if len(share) > 1 else np.zeros_like(share[0])
+    return np.asarray(_top(share, label) - np.maximum(rest, 0))
+
+
+def _entropy(
+    share: NDArray[np.float32], _label: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return Shannon's entropy over its largest value, ln(classes): 0 to 1."""
+    total = np.zeros_like(share[0])
+    for layer in share:
+        total -= layer * np.log(np.maximum(layer, np.finfo(np.float32).tiny))
+    scale = np.float32(np.log(len(share))) if len(share) > 1 else np.float32(1)
+    return np.asarray(np.clip(total / scale, 0, 1))
+
+
+CONFIDENCES: dict[
+    str,
+    Callable[[NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]],
+] = {"top1": _top, "margin": _margin, "entropy": _entropy}
+"""Probabilities (class, height, width) and the class chosen to each layer."""
+
+
+def _layers(predictor: Predictor) -> list[str]:
+    """Return the layers of confidence to keep; objects need "top1" for their score."""
+    return ["top1", *(n for n in predictor.options.confidence if n != "top1")]
+
+
+def is_alone(predictor: Predictor) -> bool:
+    """Return whether each pixel has the scores of one view of one tile."""
+    options = predictor.options
+    return options.blend_px == 0 and len(VIEWS[options.augment]) == 1
+
+
+def _fade(core: int, blend: int) -> NDArray[np.float32]:
+    """Return the weight of a tile along one side, shape (core + 2 * blend,).
+
+    A raised cosine (Hann) over 2 * blend pixels around each edge of the core; the
+    weights of two neighbours add up to one.
+    """
+    fade = np.ones(core + 2 * blend)
+    if blend:
+        steps = (np.arange(2 * blend) + 0.5) / (2 * blend)
+        fade[: 2 * blend] = np.sin(np.pi / 2 * steps) ** 2
+        fade[-2 * blend :] = fade[2 * blend - 1 :: -1]
+    return fade.astype(np.float32)

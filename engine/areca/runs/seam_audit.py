@@ -1,0 +1,434 @@
+"""Seam audit: does a product look different along the lines where work was divided?
+
+Tiles and blocks are ours, not nature's: in a sound product nothing depends on how far
+a pixel or an object lies from a lattice line. So everything is counted by *phase*, the
+distance to the nearest line, and the phase of the lines is compared with all others.
+
+How far phases differ by chance is measured, not assumed. Edges in an image come in
+clumps and palms stand in rows, so the binomial or Poisson formula gives too narrow a
+spread (a row of palms every 40 pixels makes some phases full and others empty). Each
+window of phases away from the lines is a placebo: a line where there is none. With the
+rate y of the window at the lines, and the mean m and standard deviation s of the n
+placebos,
+
+    t = (y - m) / (max(s, s0) * sqrt(1 + 1 / n_eff))
+
+is Student's t of one new observation (NIST/SEMATECH handbook, prediction limits) with
+n_eff - 1 degrees of freedom; z is the normal deviate of the same tail. Overlapping
+windows are not independent: n_eff = n / sum(rho_k^2), rho the correlation of two
+windows k phases apart (Bartlett 1946). s0 is what pure chance would leave: Poisson for
+counts, the standard error of the mean for radii; real data cannot be surer than that.
+
+A statistic fails when |z| reaches the threshold *and* no placebo lies as far out on
+that side. The second condition needs no distribution: lines that are like all other
+phases are the furthest of n_eff independent ones once in n_eff times. What cannot be
+told: rows planted every `core_px` pixels, or straight field borders along a line of a
+product of a few tiles, look like a seam.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.special import ndtri, stdtr, stdtrit
+
+from areca.errors import GridError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from areca.tiles import BlockGrid, Window
+
+NODATA = 255
+THRESHOLD = 4.0
+"""Least |z| of a seam; drawn worlds without one stay below it, see the tests."""
+LEAST_EVENTS = 20
+"""Objects or pixel pairs at the lines below which nobody can tell."""
+LEAST_PLACEBOS = 4.0
+"""Independent placebos below which their spread says nothing."""
+NEAR_PX = 3
+"""Half the width of the narrow window: objects lost or doubled right on a line."""
+RASTER_ZONE_PX = 4
+FLANK_PX = 16
+"""A line of a raster is compared with this many phases on either side of it: rates of
+class change drift slowly over the ground, a seam is one phase wide."""
+RADIUS_STEPS = 256
+"""Radii are summed in whole 1/256 pixel, so that sums do not depend on their order."""
+QUANTITIES = (
+    "objects", "ground", "doubled", "measured", "radius", "radius_squared", "changes",
+    "pairs",
+)  # fmt: skip
+AXES = ("horizontal", "vertical")
+"""Horizontal lines cut the rows of pixels (y), vertical ones the columns (x)."""
+KINDS = ("tile", "block")
+"""Every lattice line is one of the two: blocks meet at block lines, tiles of one block
+at tile lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeamTally:
+    """Counts by phase; those of parts add up to those of the whole, exactly."""
+
+    tiles: tuple[int, int]
+    """Tiles in a block, down and across."""
+    counts: NDArray[np.int64]
+    """Shape (quantity, axis, kind, phase), in the order of `QUANTITIES`, `AXES` and
+    `KINDS`; phase `core_px // 2` is the first pixel after a line."""
+
+    @classmethod
+    def empty(cls, grid: BlockGrid) -> SeamTally:
+        """Return the tally of nothing."""
+        shape = (len(QUANTITIES), len(AXES), len(KINDS), grid.lattice.core_px)
+        tiles = (grid.tiles_down, grid.tiles_across)
+        return cls(tiles=tiles, counts=np.zeros(shape, np.int64))
+
+    @property
+    def core_px(self) -> int:
+        """Distance between two lines, pixels."""
+        return int(self.counts.shape[-1])
+
+    def __add__(self, other: SeamTally) -> SeamTally:
+        if (self.core_px, self.tiles) != (other.core_px, other.tiles):
+            raise GridError(
+                f"tallies are of two grids: cores of {self.core_px} and "
+                f"{other.core_px} px, blocks of {self.tiles} and {other.tiles} tiles. "
+                "Tally both with the block grid of one run"
+            )
+        return SeamTally(tiles=self.tiles, counts=self.counts + other.counts)
+
+    def add(
+        self, quantity: str, axis: int, position: NDArray[Any], value: NDArray[Any]
+    ) -> None:
+        """Add whole numbers at absolute rows (axis 0) or columns (axis 1), in place."""
+        line, phase = np.divmod(position + self.core_px // 2, self.core_px)
+        kind = (line % self.tiles[axis] == 0).astype(np.int64)
+        target = self.counts[QUANTITIES.index(quantity), axis]
+        np.add.at(target, (kind, phase), value)
+
+
+def tally_objects(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    radius_px: NDArray[np.float64],
+    *,
+    grid: BlockGrid,
+    window: Window,
+) -> SeamTally:
+    """Count the objects of one window by their distance to the lines.
+
+    Objects within an eighth of a core of the edge of the imagery are left out: what the
+    edge cuts must not be blamed on a line that runs along it.
+
+    Args:
+        x: Columns of the centres, shape (n,), absolute pixels.
+        y: Rows of the centres, shape (n,), absolute pixels.
+        radius_px: Shape (n,), pixels; NaN where not measured.
+        grid: The blocks of the run.
+        window: The ground to count, such as one block's window; windows whose tallies
+            are added must not overlap. Objects outside it are neighbours only: one
+            whose radius reaches another centre counts as doubled, so hand over those
+            up to a radius beyond it.
+
+    Returns:
+        The tally.
+    """
+    tally = SeamTally.empty(grid)
+    ground = _away_from_edge(grid, window)
+    if ground is None:
+        return tally
+    inside = (x >= ground.col0) & (x < ground.col1)
+    inside &= (y >= ground.row0) & (y < ground.row1)
+    radius = radius_px[inside]
+    steps = np.rint(np.nan_to_num(radius) * RADIUS_STEPS).astype(np.int64)
+    centres = np.column_stack([x, y])
+    # The nearest centre is the object's own, the second nearest is its neighbour's.
+    gap = cKDTree(centres).query(centres[inside], k=2)[0][:, 1] if inside.any() else []
+    spans = (np.arange(ground.row0, ground.row1), np.arange(ground.col0, ground.col1))
+    for axis, centre in enumerate((y, x)):
+        place = np.floor(centre[inside]).astype(np.int64)
+        tally.add("objects", axis, place, np.ones_like(place))
+        tally.add("doubled", axis, place, gap < radius)
+        tally.add("measured", axis, place, np.isfinite(radius))
+        tally.add("radius", axis, place, steps)
+        tally.add("radius_squared", axis, place, steps**2)
+        span = spans[axis]
+        tally.add("ground", axis, span, np.full_like(span, spans[1 - axis].size))
+    return tally
+
+
+def tally_raster(
+    labels: NDArray[np.uint8],
+    window: Window,
+    *,
+    grid: BlockGrid,
+    own: Window | None = None,
+) -> SeamTally:
+    """Count the changes of class between neighbouring pixels by phase.
+
+    A pair of pixels belongs to its right or lower pixel. To see the pairs across a
+    block's first row and column, hand over one row and column more and say in `own`
+    which pixels are the block's: then every pair of a mosaic is counted once.
+
+    Args:
+        labels: Classes, shape (row, col); 255 is no data, and its pairs do not count.
+        window: Where the labels lie, absolute pixels.
+        grid: The blocks of the run.
+        own: Pixels to count, inside `window`; all when left out.
+
+    Returns:
+        The tally.
+
+    Raises:
+        GridError: The labels do not fill the window, or `own` reaches beyond it.
+    """
+    if labels.shape != (window.height, window.width):
+        raise GridError(
+            f"labels of shape {labels.shape} do not fill {window}, which has "
+            f"{window.height} rows and {window.width} columns; pass the window they "
+            "were read from"
+        )
+    rows, cols = (own or window).slices_in(window)
+    tally = SeamTally.empty(grid)
+    first = (window.row0, window.col0)
+    for axis, part in enumerate((labels[:, cols], labels[rows].T)):
+        start, stop, _ = (rows, cols)[axis].indices(part.shape[0])
+        before, after = part[max(start, 1) - 1 : stop - 1], part[max(start, 1) : stop]
+        known = (before != NODATA) & (after != NODATA)
+        place = first[axis] + np.arange(max(start, 1), max(start, 1) + len(after))
+        changes = np.count_nonzero(known & (before != after), axis=1)
+        tally.add("changes", axis, place, changes)
+        tally.add("pairs", axis, place, np.count_nonzero(known, axis=1))
+    return tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamStatistic:
+    """One comparison of lines with the ground between them."""
+
+    name: str
+    """What is compared, at which lines."""
+    near: float
+    """At the lines: objects per 1e6 px, share of objects, px, or changes per pair."""
+    interior: float
+    """The same away from them."""
+    ratio: float
+    """`near / interior`; NaN where the interior has none."""
+    ratio_low: float
+    """Lower end of the 95 % interval of the ratio; `ratio_high` is the upper end."""
+    ratio_high: float
+    z: float
+    """How far out `near` is, as a normal deviate; 0 where too little was seen."""
+    n: int
+    """Objects or pairs of pixels at the lines."""
+    enough: bool
+    """Whether there was enough to tell."""
+    passed: bool
+    """No seam was found; also True where there was not enough to tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamAudit:
+    """What the audit found."""
+
+    threshold: float
+    statistics: tuple[SeamStatistic, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no statistic shows a seam."""
+        return all(s.passed for s in self.statistics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold; numbers that are not finite become None."""
+        rows = [asdict(s) for s in self.statistics]
+        for row in rows:
+            for key, value in row.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    row[key] = None
+        return {
+            "passed": self.passed,
+            "threshold": self.threshold,
+            "words": self.words(),
+            "statistics": rows,
+        }
+
+    def words(self) -> str:
+        """Return one plain sentence."""
+        told = [s for s in self.statistics if s.enough]
+        if not told:
+            return "Not enough lies along the lattice lines to tell whether they show."
+        worst = max(told, key=lambda s: (not s.passed, abs(s.z)))
+        figure = (
+            f"{worst.name}: {worst.near:.4g} against {worst.interior:.4g} in the "
+            f"interior, z = {worst.z:+.1f}"
+        )
+        failed = sum(not s.passed for s in told)
+        if failed:
+            return (
+                f"Seams show in {failed} of {len(told)} statistics, most in {figure}."
+            )
+        return f"No seam shows in {len(told)} statistics; furthest out is {figure}."
+
+
+def audit(tally: SeamTally, *, threshold: float = THRESHOLD) -> SeamAudit:
+    """Compare the lines of a tally with the ground between them.
+
+    Args:
+        tally: Of a whole product: objects, a raster or both.
+        threshold: Least |z| of a seam.
+
+    Returns:
+        One statistic for each kind of line, direction and quantity that was tallied.
+    """
+    found = []
+    for axis, direction in enumerate(AXES):
+        for kind, line in enumerate(KINDS):
+            counts = dict(zip(QUANTITIES, tally.counts[:, axis, kind], strict=True))
+            where = f"{direction} {line} lines"
+            found += [
+                _compare(question, where, threshold) for question in _questions(counts)
+            ]
+    return SeamAudit(threshold=threshold, statistics=tuple(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A rate by phase, top / bottom, and the window of phases to look at."""
+
+    what: str
+    top: NDArray[np.int64]
+    bottom: NDArray[np.int64]
+    low: int
+    high: int
+    """Phases low to high - 1, counted from the line."""
+    zone: int
+    """Phases this near to a line are no placebos."""
+    flank: int | None = None
+    """Phases on either side that a window is compared with; None takes all."""
+    unit: float = 1.0
+    """Factor from the rate to what a reader is told."""
+    variance: float | None = None
+    """Of one unit of `bottom`; None takes Poisson's."""
+    is_density: bool = False
+    """Whether `bottom` is ground, so that only `top` counts as something seen."""
+
+
+def _questions(counts: dict[str, NDArray[np.int64]]) -> Iterator[_Question]:
+    if counts["pairs"].any():
+        yield _Question(
+            what="class changes at", top=counts["changes"], bottom=counts["pairs"],
+            low=0, high=1, zone=RASTER_ZONE_PX, flank=FLANK_PX,
+        )  # fmt: skip
+    if not counts["ground"].any():
+        return
+    n = max(int(counts["measured"].sum()), 1)
+    mean = counts["radius"].sum() / n
+    most = counts["ground"].size // 8
+    near = min(NEAR_PX, most)
+    reach = min(max(round(mean / RADIUS_STEPS), near), most)
+    for width in sorted({near, max(reach // 2, near)}):
+        yield _Question(
+            what=f"objects within {width} px of", top=counts["objects"], zone=reach,
+            bottom=counts["ground"], low=-width, high=width, unit=1e6, is_density=True,
+        )  # fmt: skip
+    yield _Question(
+        what=f"share of doubled objects within {reach} px of", top=counts["doubled"],
+        bottom=counts["objects"], low=-reach, high=reach, zone=reach,
+    )  # fmt: skip
+    yield _Question(
+        what=f"mean radius within {reach} px of", top=counts["radius"], zone=reach,
+        bottom=counts["measured"], low=-reach, high=reach, unit=1 / RADIUS_STEPS,
+        variance=max(float(counts["radius_squared"].sum() / n - mean**2), 1.0),
+    )  # fmt: skip
+
+
+def _compare(q: _Question, where: str, threshold: float) -> SeamStatistic:
+    """Return the answer to one question, by the formulas at the head of the module."""
+    middle = q.top.size // 2
+    n = int(q.bottom[middle + q.low : middle + q.high].sum())
+    near = int(q.top[middle + q.low : middle + q.high].sum()) / max(n, 1)
+    # What lies at the lines must not tell what the interior looks like.
+    between = np.abs(np.arange(q.top.size) - middle + 0.5) > q.zone
+    sums, sizes = (_windows(q, np.where(between, v, 0)) for v in (q.top, q.bottom))
+    rates = sums / np.maximum(sizes, 1)
+    interior, others = float(rates[1, middle]), int(sizes[1, middle])
+    whole = _windows(q, between)[0] == q.high - q.low
+    placebos = (rates[0] - rates[1])[whole & (sizes > 0).all(axis=0)]
+    independent = placebos.size / _dependence(q)
+    seen = n * max(near, interior) if q.is_density else n
+    enough = min(seen, others) >= LEAST_EVENTS and independent >= LEAST_PLACEBOS
+    z, half, passed = 0.0, math.nan, True
+    if enough:
+        one = max(interior, 1 / n) if q.variance is None else q.variance
+        chance = one * (1 / n + 1 / others)
+        z, half, extreme = _judge(near - interior, placebos, independent, chance)
+        passed = abs(z) < threshold or not extreme
+    ratio, half = (v / (interior or math.nan) for v in (near, half))
+    return SeamStatistic(
+        name=f"{q.what} {where}", near=near * q.unit, interior=interior * q.unit,
+        ratio=ratio, ratio_low=ratio - half, ratio_high=ratio + half, z=z, n=n,
+        enough=enough, passed=passed,
+    )  # fmt: skip
+
+
+def _judge(
+    found: float, placebos: NDArray[np.float64], independent: float, chance: float
+) -> tuple[float, float, bool]:
+    """Return z, the half width of the 95 % interval, and whether it is the furthest."""
+    centre = float(placebos.mean())
+    variance = max(float(placebos.var(ddof=1)), chance)
+    spread = math.sqrt(variance * (1 + 1 / independent))
+    off = found - centre
+    tail = stdtr(independent - 1, -abs(off) / spread)
+    # The smallest float keeps z finite where the tail is less than it.
+    z = math.copysign(float(ndtri(max(tail, sys.float_info.min))), off)
+    extreme = bool((np.copysign(1, off) * (placebos - centre) < abs(off)).all())
+    return z, float(stdtrit(independent - 1, 0.975)) * spread, extreme
+
+
+def _windows(q: _Question, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the sums over the window and over its flanks, shape (2, phase).
+
+    Phases wrap round: the last one before half way to the next line is followed by the
+    first one after half way from the line before.
+    """
+    size = values.size
+    run = np.concatenate(([0], np.cumsum(np.tile(values.astype(np.int64), 3))))
+
+    def between(low: int, high: int) -> NDArray[np.int64]:
+        start = size + low
+        return (
+            run[start + high - low : start + high - low + size]
+            - run[start : start + size]
+        )
+
+    if q.flank is None:
+        return np.stack([between(q.low, q.high), np.full(size, run[size])])
+    flanks = between(q.low - q.flank, q.low) + between(q.high, q.high + q.flank)
+    return np.stack([between(q.low, q.high), flanks])
+
+
+def _dependence(q: _Question) -> float:
+    """Return sum(rho_k^2): how many overlapping windows tell as much as one apart."""
+    width = q.high - q.low
+    weight = np.full(width, 1 / width)
+    if q.flank is not None:
+        flank = np.full(q.flank, -0.5 / q.flank)
+        weight = np.concatenate([flank, weight, flank])
+    lagged = np.correlate(weight, weight, "full")
+    return float(np.sum((lagged / lagged.max()) ** 2))
+
+
+def _away_from_edge(grid: BlockGrid, window: Window) -> Window | None:
+    """Return the part of a window that is well inside the imagery, if any."""
+    margin, region = grid.lattice.core_px // 8, grid.region
+    if min(region.height, region.width) <= 2 * margin:
+        return None
+    return region.grow(-margin).intersection(window)

@@ -235,6 +235,24 @@ def test_a_wrong_column_of_a_raster_is_found_and_a_sound_one_passes(seed):
     assert all("vertical" in s.name and s.z > 4 for s in found.statistics[2:])
 
 
+def test_a_straight_border_on_a_line_is_no_seam_where_others_lie_elsewhere():
+    region = Window(0, 0, 2000, 2000)
+    grid = grid_over(region, core_px=256)
+    labels = cover(1, (2000, 2000))
+    labels[700:1300, 256:300] = 3  # its left border lies on a tile line
+    alone = audit(tally_raster(labels, region, grid=grid))
+    labels[100:900, 1340:1390] = 3  # fields like it, off the lines
+    labels[1000:1800, 1340:1440] = 3
+    among_others = audit(tally_raster(labels, region, grid=grid))
+
+    line = [s.name for s in alone.statistics].index(
+        "class changes at vertical tile lines"
+    )
+    assert among_others.statistics[line].z > 4
+    assert among_others.passed, among_others.words()
+    assert not alone.statistics[line].passed  # the stated limit: nothing to compare
+
+
 def test_z_equals_a_slow_calculation():
     region = Window(0, 0, 900, 700)
     labels = cover(9, (900, 700))

@@ -134,6 +134,8 @@ def print_result(result: RunResult) -> None:
         )
     if result.oversize:
         _plain(f"{result.oversize:,} too large to be counted, see oversize.geojson")
+    if not result.seams["passed"]:
+        _plain(f"seam audit FAILED: {result.seams['words']}")
     for hole in result.holes:
         _plain(f"hole    block {hole.name}: {hole.error}")
     _plain(f"table   {_near(folder.objects)}")

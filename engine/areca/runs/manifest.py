@@ -49,6 +49,8 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "blocks": len(result.blocks),
             "holes": [{"block": b.name, "error": b.error} for b in result.holes],
             "oversize_candidates": result.oversize,
+            "degraded_blocks": [b.name for b in result.blocks if b.degraded],
+            "checks": {"seams": dict(result.seams)},
             "files": {
                 str(path.relative_to(folder.path)): file_sha256(path) for path in files
             },
@@ -91,6 +93,7 @@ def find_result(
         blocks=blocks,
         files=objects,
         oversize=manifest["oversize_candidates"],
+        seams=manifest["checks"]["seams"],
         resumed=len(blocks),
         wall_s=0.0,
     )

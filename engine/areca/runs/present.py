@@ -70,6 +70,8 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         timings=_timings(result),
         versions=software(),
         oversize=result.oversize,
+        seams=result.seams["words"],
+        seams_pass=result.seams["passed"],
         largest_m=plan.predictor.model.card.max_object_px * _pixel_m(plan),
     )
 

@@ -15,6 +15,8 @@ from areca.errors import RunError
 from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
 from areca.objects import objects_table
+from areca.runs.seam_audit import SeamTally
+from areca.runs.seams import tally_centres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from areca.runs.folder import RunFolder
     from areca.runs.ledger import BlockDone
     from areca.runs.plan import RunPlan
-    from areca.tiles import Block
+    from areca.tiles import Block, BlockGrid
 
 ROWS_PER_FILE = 100_000
 """Blocks share a file until it would have more rows than this; a block is never cut."""
@@ -47,6 +49,7 @@ class Part:
     predictor: Predictor
     origin: Origin
     area: Area | None
+    grid: BlockGrid
 
     @property
     def path(self) -> Path:
@@ -86,7 +89,7 @@ def publish(
     plan: RunPlan,
     done: Sequence[BlockDone],
     seams: pd.DataFrame,
-) -> list[Path]:
+) -> tuple[list[Path], list[SeamTally]]:
     """Write the published objects, file by file on the workers.
 
     Args:
@@ -97,7 +100,8 @@ def publish(
         seams: Settled candidates at seams, of all blocks.
 
     Returns:
-        The files, in order. Which rows go where depends on the request alone.
+        The files, in order, and the tally of each for the seam audit. Which rows go
+        where depends on the request alone.
     """
     blocks = finished(plan, done)
     counts = {report.name: report.settled for report in done}
@@ -112,22 +116,25 @@ def publish(
             predictor=plan.predictor,
             origin=plan.origin,
             area=plan.area,
+            grid=plan.grid,
         )
         for number, group in enumerate(_groups(blocks, sizes))
     ]
     # What an earlier, killed publication left is no part of this one.
     shutil.rmtree(folder.staging, ignore_errors=True)
+    tallies: list[SeamTally] = []
     for start in range(0, len(parts), WAVE):
         wave = parts[start : start + WAVE]
-        _gather(client, [client.submit(write_part, p, pure=False) for p in wave])
+        written = [client.submit(write_part, p, pure=False) for p in wave]
+        tallies += _gather(client, written)
     shutil.rmtree(folder.objects, ignore_errors=True)
     folder.staging.rename(folder.objects)
-    return [folder.objects / part.path.name for part in parts]
+    return [folder.objects / part.path.name for part in parts], tallies
 
 
-def _gather(client: Client, futures: list[Future[int]]) -> None:
+def _gather(client: Client, futures: list[Future[SeamTally]]) -> list[SeamTally]:
     try:
-        client.gather(futures)
+        return list(client.gather(futures))
     except (FutureCancelledError, CommClosedError, KilledWorker) as error:
         raise RunError(
             f"workers were lost while the table was written ({error}); all blocks are "
@@ -135,14 +142,14 @@ def _gather(client: Client, futures: list[Future[int]]) -> None:
         ) from error
 
 
-def write_part(part: Part) -> int:
+def write_part(part: Part) -> SeamTally:
     """Write one published file.
 
     Args:
         part: Which blocks, and what survived at their seams.
 
     Returns:
-        The number of objects written.
+        The tally of its objects for the seam audit.
     """
     tables = [part.seams.drop(columns="block")]
     for block in part.blocks:
@@ -153,7 +160,9 @@ def write_part(part: Part) -> int:
         rows = part.area.select(rows)
     objects = measure(objects_table(rows, part.origin))
     write_objects(objects, part.path)
-    return len(objects)
+    if part.predictor.is_dense:  # its seams would show in the class raster
+        return SeamTally.empty(part.grid)
+    return tally_centres(objects, part.blocks, part.grid)
 
 
 def settle(seams: pd.DataFrame, plan: RunPlan) -> pd.DataFrame:

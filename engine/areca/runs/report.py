@@ -119,6 +119,9 @@ class ReportContext:
     """Library to version; `areca` is named in the citation."""
     oversize: int = 0
     """Candidates that were not counted, as they are larger than `largest_m`."""
+    seams: str = ""
+    """What the seam audit says, one sentence."""
+    seams_pass: bool = True
     largest_m: float | None = None
     """Largest diameter that the model can count, m; None where it is not known."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import override
 
 from areca.runs.ledger import BlockDone, workers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from areca.runs.folder import RunFolder
@@ -29,6 +30,8 @@ class RunResult:
     """The published GeoParquet files."""
     oversize: int
     """Candidates too large for the model to count; listed in `oversize.geojson`."""
+    seams: Mapping[str, Any]
+    """The seam audit (`areca.runs.seam_audit.SeamAudit.to_dict`)."""
     resumed: int
     """Blocks that an earlier call had finished."""
     wall_s: float

@@ -17,6 +17,7 @@ from areca.runs.publish import finished, publish, read_seams, settle
 from areca.runs.raster_store import RasterStore
 from areca.runs.result import RunResult
 from areca.runs.schedule import run_blocks
+from areca.runs.seams import audit_seams
 from areca.runs.summary import summarise
 
 if TYPE_CHECKING:
@@ -56,12 +57,13 @@ def run_census(
         return before
     folder.manifest.unlink(missing_ok=True)
     check_software(client)
+    store = RasterStore.of(folder.rasters, request.plan.grid)
     if request.plan.predictor.rasters:
-        store = RasterStore.of(folder.rasters, request.plan.grid)
         store.create(request.plan.grid, request.plan.predictor)
     plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
-    seams = settle(read_seams(folder, finished(plan, blocks)), plan)
-    files = publish(client, folder, plan, blocks, seams)
+    good = finished(plan, blocks)
+    seams = settle(read_seams(folder, good), plan)
+    files, tallies = publish(client, folder, plan, blocks, seams)
     write_holes(folder, plan, blocks)
     result = RunResult(
         folder=folder,
@@ -69,6 +71,7 @@ def run_census(
         blocks=tuple(blocks),
         files=tuple(files),
         oversize=write_oversize(folder, plan, blocks),
+        seams=audit_seams(client, plan, good, tallies, store).to_dict(),
         resumed=resumed,
         wall_s=time.perf_counter() - start,
     )

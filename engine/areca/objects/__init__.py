@@ -1,30 +1,42 @@
 """Boxes and discs from tiles to a table in which each object stands once."""
 
 from areca.objects.candidates import (
+    box_candidates,
     centred_in,
     disc_candidates,
     empty_candidates,
     larger_than,
 )
 from areca.objects.circles import circle_polygons
+from areca.objects.corners import canonical
+from areca.objects.duplicates import drop_duplicates
 from areca.objects.identity import object_ids
 from areca.objects.nms import find_overlaps, suppress
+from areca.objects.pieces import SCORE_UNIT, empty_pieces, polygonise_block
 from areca.objects.seams import settle_block, settle_seams
+from areca.objects.stitch import stitch
 from areca.objects.table import ImageSource, Origin, empty_objects, objects_table
 
 __all__ = [
+    "SCORE_UNIT",
     "ImageSource",
     "Origin",
+    "box_candidates",
+    "canonical",
     "centred_in",
     "circle_polygons",
     "disc_candidates",
+    "drop_duplicates",
     "empty_candidates",
     "empty_objects",
+    "empty_pieces",
     "find_overlaps",
     "larger_than",
     "object_ids",
     "objects_table",
+    "polygonise_block",
     "settle_block",
     "settle_seams",
+    "stitch",
     "suppress",
 ]

@@ -85,8 +85,7 @@ def stitch(
     label = table["label"].to_numpy(np.int64)[borders[:, 0]]
     edges = meetings(borders, label, corners=False)
     meets = meetings(borders, label, corners=True) if connectivity == 8 else edges
-    links = np.concatenate([borders[meets, 0], _kept_apart(table)], axis=1)
-    region = number_groups(len(table), *links)
+    region = number_groups(len(table), *borders[meets, 0])
     polygons = _polygons(table, region, borders, edges)
     seams = 2 * np.bincount(region[borders[:, 0]], minlength=int(region.max()) + 1)
     outlines, too_large = _unite(polygons, seams, most_vertices)
@@ -109,17 +108,6 @@ def _first_corners(polygons: NDArray[np.object_]) -> NDArray[np.int64]:
     """Return x and y of the first pixel of canonical polygons, shape (2, n)."""
     first = shapely.get_point(shapely.get_exterior_ring(polygons), 0)
     return np.stack([shapely.get_x(first), shapely.get_y(first)]).astype(np.int64)
-
-
-def _kept_apart(table: pd.DataFrame) -> NDArray[np.int64]:
-    """Return links, shape (2, k), between rows kept apart as pieces of one region."""
-    at = np.flatnonzero(table["is_piece"].to_numpy(bool))
-    if not len(at):
-        return np.empty((2, 0), np.int64)
-    names = table.loc[at, ["label", "row", "col"]].to_numpy(np.int64)
-    _, same = np.unique(names, axis=0, return_inverse=True)
-    same = same.reshape(-1)
-    return np.stack([at, at[first_of_each(same)[same]]])
 
 
 def _polygons(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,10 @@ class RasterStore:
             )
             array.attrs.update(_attributes(name, kind, predictor))
         _write_place(group, self.window, predictor)
+        with warnings.catch_warnings():
+            # zarr warns that other readers may ignore it; without it xarray warns.
+            warnings.simplefilter("ignore", UserWarning)
+            zarr.consolidate_metadata(self.path)
 
     def write(self, block: Block, rasters: Mapping[str, NDArray[np.generic]]) -> str:
         """Write what one block gave.
@@ -107,8 +112,9 @@ def _write_place(group: zarr.Group, window: Window, predictor: Predictor) -> Non
     lattice = predictor.lattice
     affine = lattice.geobox(window).affine
     crs = CRS.from_user_input(lattice.crs)
-    x = affine.c + affine.a * (np.arange(window.width) + 0.5)
-    y = affine.f + affine.e * (np.arange(window.height) + 0.5)
+    # From absolute pixels, so that a pixel has one coordinate in every run.
+    x, _ = lattice.to_crs(np.arange(window.col0, window.col1) + 0.5, np.zeros(1))
+    _, y = lattice.to_crs(np.zeros(1), np.arange(window.row0, window.row1) + 0.5)
     for name, values in (("x", x), ("y", y)):
         axis = group.create_array(
             name, shape=values.shape, dtype="float64", dimension_names=(name,)

@@ -1,0 +1,191 @@
+"""A regional run of a segmentation: Zarr rasters, class regions, resume, areas."""
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import xarray as xr
+from worlds import CLASSES, draw_ground, noisy_segmenter, write_scene
+
+import areca
+from areca.catalog import normalise_items
+from areca.inference import rows
+from areca.runs import RunRequest, run_census
+from areca.runtime import open_client
+
+HEIGHT, WIDTH = 210, 330
+
+
+def quiet(*_args, **_kwargs):
+    pass
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    write_scene(folder / "whole.tif", draw_ground(HEIGHT, WIDTH, seed=4))
+    return folder, noisy_segmenter(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with open_client("threads") as client:
+        yield client
+
+
+def request_of(world, *, aoi=None, **options):
+    folder, model = world
+    items = areca.search(folder / "whole.tif")
+    return RunRequest(
+        recipe="test",
+        title="Test",
+        command="areca run test",
+        scenes=tuple(normalise_items(items, catalog_href=folder / "whole.tif")),
+        model=model,
+        options=areca.PredictOptions(**{"block_tiles": 1, **options}),
+        aoi=aoi,
+    )
+
+
+def objects_of(folder: Path) -> gpd.GeoDataFrame:
+    return pd.concat([gpd.read_parquet(p) for p in sorted(folder.glob("objects/*"))])
+
+
+def by_id(folder: Path) -> gpd.GeoDataFrame:
+    return objects_of(folder).sort_values("object_id", ignore_index=True)
+
+
+def rasters_of(folder: Path, cube=None) -> xr.Dataset:
+    rasters = xr.open_zarr(folder / "rasters.zarr", mask_and_scale=False).load()
+    return (
+        rasters
+        if cube is None
+        else rasters.sel(x=cube.x, y=cube.y, method="nearest", tolerance=1e-6)
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(world, tmp_path_factory, client):
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    asked = request_of(world, block_tiles=20, confidence=("top1",))
+    run_census(asked, folder, client=client, progress=quiet)
+    return folder
+
+
+def test_the_run_gives_what_predict_gives(world, reference):
+    folder, model = world
+    cube = areca.open_cube(
+        areca.search(folder / "whole.tif"), bands=["red", "green", "blue"]
+    )
+    out = areca.predict(cube, model, options=areca.PredictOptions(confidence=("top1",)))
+    rasters = rasters_of(reference, cube)
+
+    np.testing.assert_array_equal(rasters.label, out.rasters.label.compute())
+    np.testing.assert_array_equal(rasters.top1, out.rasters.top1.compute())
+    expected = out.objects.compute().sort_values("object_id")
+    found = by_id(reference)
+    assert found["object_id"].tolist() == expected["object_id"].tolist()
+    assert found.geometry.tolist() == expected.geometry.tolist()
+
+
+@pytest.mark.parametrize("block_tiles", [1, 2])
+def test_blocks_never_change_rasters_or_objects(
+    world, reference, tmp_path, client, block_tiles
+):
+    asked = request_of(world, block_tiles=block_tiles, confidence=("top1",))
+
+    result = run_census(asked, tmp_path / "run", client=client, progress=quiet)
+
+    pd.testing.assert_frame_equal(by_id(tmp_path / "run"), by_id(reference))
+    mine, whole = rasters_of(tmp_path / "run"), rasters_of(reference)
+    seen = (whole.label != 255).any("x"), (whole.label != 255).any("y")
+    y, x = whole.y[seen[0]], whole.x[seen[1]]
+    for name in ("label", "top1"):
+        np.testing.assert_array_equal(
+            mine[name].sel(y=y, x=x), whole[name].sel(y=y, x=x)
+        )
+    assert len(result.blocks) > 5
+    assert set(CLASSES[1:]) == set(by_id(reference)["label"])
+
+
+def test_without_stitching_the_regions_would_be_cut(
+    world, reference, tmp_path, client, monkeypatch
+):
+    monkeypatch.setattr(rows, "stitch", lambda pieces, **_: pieces)
+
+    run_census(
+        request_of(world, confidence=("top1",)), tmp_path, client=client, progress=quiet
+    )
+
+    assert len(by_id(tmp_path)) > len(by_id(reference))
+
+
+def test_rasters_lie_where_rioxarray_looks_for_them(world, reference):
+    rasters = xr.open_zarr(
+        reference / "rasters.zarr", decode_coords="all", mask_and_scale=False
+    )
+    cube = areca.open_cube(areca.search(world[0] / "whole.tif"), bands=["red"])
+
+    assert rasters.rio.crs == cube.rio.crs
+    assert rasters.label.rio.nodata == 255
+    assert rasters.label.attrs["flag_meanings"] == " ".join(CLASSES)
+    np.testing.assert_allclose(
+        rasters.rio.transform()[:6][::4], cube.rio.transform()[:6][::4]
+    )
+    on_grid = rasters.sel(x=cube.x, y=cube.y, method="nearest", tolerance=1e-6)
+    assert on_grid.label.shape == cube.shape[1:]
+
+
+def test_a_finished_block_is_not_done_again(world, tmp_path, client):
+    asked = request_of(world)
+    run_census(asked, tmp_path, client=client, progress=quiet)
+    before = by_id(tmp_path)
+    names = sorted(path.name for path in (tmp_path / "blocks").iterdir())
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "blocks" / names[3] / "done.json").unlink()
+
+    again = run_census(asked, tmp_path, client=client, progress=quiet)
+
+    assert again.resumed == len(names) - 1
+    pd.testing.assert_frame_equal(by_id(tmp_path), before)
+
+
+def test_an_area_gives_whole_regions_also_where_they_leave_it(
+    world, reference, tmp_path, client
+):
+    every = by_id(reference)
+    west, south, east, north = every.to_crs("EPSG:4326").total_bounds
+    area = shapely.box(
+        west + 0.4 * (east - west), south + 0.4 * (north - south),
+        west + 0.6 * (east - west), south + 0.6 * (north - south),
+    )  # fmt: skip
+
+    run_census(
+        request_of(world, aoi=area, confidence=("top1",)),
+        tmp_path,
+        client=client,
+        progress=quiet,
+    )
+
+    inside = every.geometry.centroid.to_crs("EPSG:4326").within(area)
+    touches = every.to_crs("EPSG:4326").intersects(area)
+    expected = every[inside & touches].reset_index(drop=True)
+    part = by_id(tmp_path)
+    assert part["object_id"].tolist() == expected["object_id"].tolist()
+    assert part.geometry.tolist() == expected.geometry.tolist()
+    assert 0 < len(part) < len(every)
+
+
+def test_the_manifest_has_the_seam_audit_and_a_sound_run_passes(reference):
+    manifest = json.loads((reference / "manifest.json").read_text())
+    audit = manifest["checks"]["seams"]
+
+    assert audit["passed"] is True
+    assert {row["name"].split()[0] for row in audit["statistics"]}
+    page = (reference / "report.html").read_text()
+    assert 'id="seams"' in page
+    assert "seams-fail" not in page

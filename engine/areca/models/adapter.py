@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from areca.errors import ModelError, PredictError
+from areca.models.adapter_dense import DenseSegmenter
+from areca.models.checks import refuse_not_finite
+from areca.models.contracts import WHOLE_FILE
 from areca.models.found import Detections
 from areca.models.weights import load_weights
+from areca.models.whole_files import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Detections", "HeatmapDetector", "LoadedModel", "Raw", "load_network"]
 
-Raw = dict[str, "NDArray[np.float32]"]
-"""What a forward pass returns: named arrays, the batch first."""
+Raw = dict[str, Any]
+"""What a forward pass returns: named arrays in host memory, the batch first, or lists
+of one array per tile."""
 _LOG_RADIUS_LIMIT = 10.0
 """exp(10) = 22,026 px: beyond any tile, and far from overflow."""
 
@@ -83,9 +87,7 @@ class HeatmapDetector:
         Returns:
             "heat" (n, class, h, w), probabilities; "offset" (n, 2, h, w), cells, x
             then y; "log_radius" (n, 1, h, w), ln px. All float32 in host memory.
-
-        Raises:
-            PredictError: an output is not finite.
+            `areca.errors.PredictError` where an output is not finite.
         """
         with torch.inference_mode():
             tiles = torch.from_numpy(np.ascontiguousarray(batch))
@@ -96,12 +98,7 @@ class HeatmapDetector:
             # NCHW in memory: everything after reads one channel at a time.
             values: NDArray[np.float32] = out.cpu().contiguous().numpy()
         bad = int(values.size - np.isfinite(values).sum())
-        if bad:
-            raise PredictError(
-                f"model {self._card.name!r} gave {bad} of {values.size} outputs that "
-                "are not finite; check that the input is standardised and that "
-                "missing pixels are 0"
-            )
+        refuse_not_finite(bad, values.size, self._card)
         return {
             "heat": values[:, :classes],
             "offset": values[:, classes : classes + 2],
@@ -148,12 +145,31 @@ class HeatmapDetector:
         )
 
 
-def load_network(model: Model, device: str = "cpu") -> LoadedModel:
+def load_network(
+    model: Model, device: str = "cpu", *, trust: bool = False
+) -> LoadedModel:
     """Return a model ready for inference, its weights checked against the card.
 
-    Raises:
-        ModelError: the weights are damaged, or the architecture is unknown.
+    Args:
+        model: Handle of the model.
+        device: Torch device.
+        trust: Whether the file may run code of whoever made it. Only the formats
+            pt2, torchscript and callable need it.
+
+    Returns:
+        The model. `areca.errors.ModelError` where the weights are damaged, are not
+        those of the architecture, or may run code and are not trusted.
     """
-    if model.card.architecture != "centre-radius":
-        raise ModelError(f"no adapter for architecture {model.card.architecture!r}")
-    return HeatmapDetector(load_weights(model, device), model.card)
+    card = model.card
+    if card.architecture == WHOLE_FILE:
+        return load_file(model, device, trust=trust)
+    network = load_weights(model, device)
+    if card.contract == "heatmap":
+        return HeatmapDetector(cast("CentreRadiusNet", network), card)
+    if card.contract == "logits":
+        return DenseSegmenter(network, card)
+    # Here: it brings torchvision, an extra.
+    from areca.models.adapter_boxes import BoxDetector, MaskDetector  # noqa: PLC0415
+
+    detector = MaskDetector if card.contract == "masks" else BoxDetector
+    return detector(network, card)

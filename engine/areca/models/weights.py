@@ -1,4 +1,4 @@
-"""Networks to and from disk: safetensors only, so loading can run no code."""
+"""Networks to and from disk, in formats whose loading can run no code."""
 
 from __future__ import annotations
 
@@ -7,54 +7,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
-from areca.errors import ModelError
+from areca.models.architectures import build_network
 from areca.models.card_file import write_card
 from areca.models.handle import CARD_NAME, Model
-from areca.models.network import CentreRadiusNet, count_parameters
+from areca.models.network import count_parameters
+from areca.models.states import fit_state, read_state
+
+__all__ = ["build_network", "load_weights", "save_model"]
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor, nn
+
     from areca.models.card import ModelCard
 
 
-def build_network(card: ModelCard) -> CentreRadiusNet:
-    """Return the card's network with random weights.
-
-    Raises:
-        ModelError: the card's architecture options do not fit the architecture.
-    """
-    try:
-        return CentreRadiusNet(
-            bands=len(card.bands),
-            classes=len(card.labels),
-            **card.architecture_options,
-        )
-    except TypeError as error:
-        raise ModelError(
-            f"model {card.name!r}: architecture_options "
-            f"{dict(card.architecture_options)} do not fit {card.architecture}: {error}"
-        ) from error
-
-
-def save_model(network: CentreRadiusNet, card: ModelCard, folder: Path) -> Model:
+def save_model(network: nn.Module, card: ModelCard, folder: Path) -> Model:
     """Return the handle of a model whose weights and card are written here.
 
     SHA-256 and the number of parameters are filled in from what is written. Equal
-    weights give equal bytes.
+    weights give equal bytes. The weights are written as safetensors.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in network.state_dict().items()
-    }
-    data = save(state)
+    data = save(_own_tensors(network))
     (folder / card.weights).write_bytes(data)
     written = replace(
         card,
+        format="safetensors",
         sha256=hashlib.sha256(data).hexdigest(),
         parameters=count_parameters(network),
     )
@@ -62,20 +44,32 @@ def save_model(network: CentreRadiusNet, card: ModelCard, folder: Path) -> Model
     return Model(written, folder)
 
 
-def load_weights(model: Model, device: str = "cpu") -> CentreRadiusNet:
+def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Return the state of a network in which no two tensors share memory."""
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in network.state_dict().items():
+        own = value.detach().cpu().contiguous()
+        # safetensors refuses tied weights; they are written once for each name.
+        state[name] = own.clone() if own.data_ptr() in seen else own
+        seen.add(own.data_ptr())
+    return state
+
+
+def load_weights(model: Model, device: str = "cpu") -> nn.Module:
     """Return the network with its checked weights, unfolded and in eval mode.
 
-    Raises:
-        ModelError: the weights are damaged or are not those of the card.
+    Args:
+        model: Handle of the model; its format is safetensors or state-dict.
+        device: Torch device.
+
+    Returns:
+        The network. `areca.errors.ModelError` where the weights are damaged or are not
+        those of the card.
     """
     # The bytes that are checked are the bytes that are loaded, on every worker anew.
     data = model.checked_weights()
     network = build_network(model.card)
-    try:
-        network.load_state_dict(load(data))
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"{model.weights_path} does not fit the network of {model.card.name!r}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+    state = read_state(data, model.card.format, str(model.weights_path))
+    fit_state(network, state, f"{model.weights_path} and model {model.card.name!r}")
     return network.to(torch.device(device)).eval()

@@ -17,7 +17,8 @@ from areca.evaluation import (
     score_overlap,
 )
 from areca.models.adapter import HeatmapDetector
-from areca.models.weights import build_network, load_weights, save_model
+from areca.models.architectures import build_centre_radius
+from areca.models.weights import load_weights, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.loop import FitOptions, Progress, fit_network, measure_bands
 from areca.training.threshold import choose_threshold
@@ -121,7 +122,7 @@ def train_model(
 def new_network(card: ModelCard, seed: int) -> CentreRadiusNet:
     """Return the card's network with weights drawn from a seed."""
     torch.manual_seed(seed)
-    return build_network(card)
+    return build_centre_radius(card)
 
 
 def _start(draft: ModelCard, plan: TrainPlan) -> CentreRadiusNet:
@@ -146,7 +147,7 @@ def _start(draft: ModelCard, plan: TrainPlan) -> CentreRadiusNet:
 
 def as_loaded(state: Mapping[str, Any], card: ModelCard) -> LoadedModel:
     """Return a folded copy of trained weights, ready to detect."""
-    network = build_network(card)
+    network = build_centre_radius(card)
     network.load_state_dict(state)
     return HeatmapDetector(network, card)
 

@@ -1,0 +1,187 @@
+"""Detectors of boxes and of masks: torchvision's networks as areca runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+from typing_extensions import override
+
+from areca.errors import ModelError, PredictError
+from areca.models.checks import Finite, check_batch
+from areca.models.detectors import MOST_BOXES, lowest_score
+from areca.models.found import Boxes, Masks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from areca.models.adapter import Raw
+    from areca.models.card import ModelCard
+    from areca.models.contracts import Contract
+
+_HEADS = ("head", "rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor")
+"""Modules whose outputs must be finite. What comes after drops NaN in silence, because
+no comparison with a threshold holds for it."""
+_INSIDE = 0.5
+"""A pixel whose mask is above this belongs to the object."""
+_SMALLEST_PX = 0.01
+"""Boxes thinner than this are nothing: FCOS gives some without any area."""
+_DRAWN_AT_ONCE = 32
+"""Masks drawn in one go: 32 MiB of float32 for a tile of 512 px."""
+
+
+class BoxDetector:
+    """A detector of torchvision, ready for inference.
+
+    A tile gets the same boxes whatever shares its batch: the convolutions see each
+    image alone, and the second stage of R-CNN, whose matrices would grow with the
+    boxes of all tiles, runs tile by tile.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+        """Take over a network: it is put into eval mode."""
+        self._network: Any = network.eval().to(memory_format=torch.channels_last)
+        self._device = next(network.parameters()).device
+        self._finite = Finite(network, _HEADS)
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model."""
+        return self._card
+
+    @property
+    def contract(self) -> Contract:
+        """What the model gives: "boxes" or "masks"."""
+        return self._card.contract
+
+    def forward(self, batch: NDArray[np.float32], /) -> Raw:
+        """Run the network.
+
+        Args:
+            batch: Shape (n, band, tile, tile), standardised, missing pixels 0.
+
+        Returns:
+            "boxes", "scores" and "labels", for masks also "masks": lists of one array
+            per tile, of shapes (k, 4), (k,), (k,) and (k, 28, 28). Labels start at 1.
+
+        Raises:
+            PredictError: The batch has another shape, an output is not finite, or a
+                tile has more than 100,000 boxes.
+        """
+        check_batch(batch, self._card)
+        with torch.inference_mode():
+            tiles = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            tiles = tiles.contiguous(memory_format=torch.channels_last)
+            results = self._detect(tiles)
+        self._finite.check(self._card)
+        most = max(len(result["scores"]) for result in results)
+        if most > MOST_BOXES:
+            raise PredictError(
+                f"model {self._card.name!r} gave {most} boxes in one tile, more than "
+                f"{MOST_BOXES}; raise the card's score_threshold, or check that the "
+                "weights belong to the card"
+            )
+        return {
+            name: [result[name].float().cpu().numpy() for result in results]
+            for name in results[0]
+        }
+
+    def _detect(self, tiles: Tensor) -> list[dict[str, Tensor]]:
+        network = self._network
+        if not isinstance(network, GeneralizedRCNN):
+            found: list[dict[str, Tensor]] = network(list(tiles))
+            return found
+        features = network.backbone(tiles)
+        results: list[dict[str, Tensor]] = []
+        for number, tile in enumerate(tiles):
+            own = {name: level[number : number + 1] for name, level in features.items()}
+            size = (int(tile.shape[-2]), int(tile.shape[-1]))
+            proposals, _ = network.rpn(ImageList(tile[None], [size]), own)
+            seen, _ = network.roi_heads(own, proposals, [size])
+            results.extend(seen)
+        return results
+
+    def decode(self, raw: Raw, score_threshold: float) -> Sequence[Boxes]:
+        """Return the boxes of each tile that reach a score.
+
+        Args:
+            raw: What `forward` returned.
+            score_threshold: Boxes with a lower score are dropped.
+
+        Returns:
+            One set per tile, in the order of the network: best first.
+
+        Raises:
+            ModelError: The network has dropped boxes above this score already.
+        """
+        floor = lowest_score(self._card)
+        if score_threshold < floor:
+            raise ModelError(
+                f"the score threshold {score_threshold} is below {floor}, under which "
+                f"model {self._card.name!r} drops boxes itself; take {floor} or more, "
+                "or lower the card's score_threshold"
+            )
+        sets = []
+        for number, scores in enumerate(raw["scores"]):
+            one = {name: values[number] for name, values in raw.items()}
+            left, top, right, bottom = one["boxes"].T
+            has_area = np.minimum(right - left, bottom - top) >= _SMALLEST_PX
+            keep = (scores >= score_threshold) & (one["labels"] >= 1) & has_area
+            sets.append(self._found({name: v[keep] for name, v in one.items()}))
+        return sets
+
+    def _found(self, one: dict[str, NDArray[np.float32]]) -> Boxes:
+        return Boxes(**_box_fields(one))
+
+
+class MaskDetector(BoxDetector):
+    """Mask R-CNN, ready for inference: boxes with masks of the tile's pixels."""
+
+    @override
+    def _found(self, one: dict[str, NDArray[np.float32]]) -> Masks:
+        fields = _box_fields(one)
+        mask = draw_masks(one["masks"], one["boxes"], self._card.tile_px)
+        found = Masks(**fields, mask=mask)
+        # A mask may stay below one half everywhere: there is no object to draw then.
+        return found.take(np.flatnonzero(mask.any(axis=(1, 2))))
+
+
+def _box_fields(one: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    names = ("x_min", "y_min", "x_max", "y_max")
+    edges = dict(zip(names, one["boxes"].T, strict=True))
+    # Class 0 of torchvision is the background; the card's labels start after it.
+    label = one["labels"].astype(np.int32) - 1
+    return {**edges, "score": one["scores"], "label": label}
+
+
+def draw_masks(
+    masks: NDArray[np.float32], boxes: NDArray[np.float32], tile_px: int
+) -> NDArray[np.bool_]:
+    """Return the pixels of a tile that belong to each object.
+
+    Args:
+        masks: Shape (n, 28, 28), probabilities over the extent of the box.
+        boxes: Shape (n, 4): left, top, right, bottom, px.
+        tile_px: Edge of the tile, px.
+
+    Returns:
+        Shape (n, tile_px, tile_px).
+    """
+    drawn = np.zeros((len(masks), tile_px, tile_px), bool)
+    for start in range(0, len(masks), _DRAWN_AT_ONCE):
+        part = slice(start, start + _DRAWN_AT_ONCE)
+        pasted = paste_masks_in_image(
+            torch.from_numpy(masks[part])[:, None],
+            torch.from_numpy(boxes[part]),
+            (tile_px, tile_px),
+        )
+        drawn[part] = (pasted[:, 0] > _INSIDE).numpy()
+    return drawn

@@ -1,0 +1,94 @@
+"""What goes into a model and what comes out: wrong shapes and NaN are counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from areca.errors import PredictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from areca.models.card import ModelCard
+
+
+def check_batch(batch: NDArray[np.float32], card: ModelCard) -> None:
+    """Check the tiles of a forward pass.
+
+    Raises:
+        PredictError: They have another shape or type than the card says.
+    """
+    wanted = (len(card.bands), card.tile_px, card.tile_px)
+    if batch.shape[1:] != wanted or not len(batch) or batch.dtype != "float32":
+        raise PredictError(
+            f"a batch of shape {batch.shape} and type {batch.dtype} was given to model "
+            f"{card.name!r}; it takes (n, {', '.join(map(str, wanted))}) of float32: "
+            f"the bands {', '.join(card.bands)} in tiles of {card.tile_px} px"
+        )
+
+
+def refuse_not_finite(bad: int, size: int, card: ModelCard) -> None:
+    """Refuse outputs of which some are not finite.
+
+    Args:
+        bad: How many are not finite.
+        size: How many there are.
+        card: Card of the model that gave them.
+
+    Raises:
+        PredictError: There are bad ones.
+    """
+    if bad:
+        raise PredictError(
+            f"model {card.name!r} gave {bad} of {size} outputs that are not finite; "
+            "check that the input is standardised and that missing pixels are 0"
+        )
+
+
+class Finite:
+    """Counts what is not finite in the outputs of some modules of a network."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        """Watch the modules of these names that the network has.
+
+        Args:
+            network: The network.
+            names: Paths of modules.
+        """
+        self._bad: list[Tensor] = []
+        self._size = 0
+        modules = dict(network.named_modules())
+        for name in names:
+            if name in modules:
+                modules[name].register_forward_hook(self._count)
+
+    def _count(self, _module: nn.Module, _given: object, out: object) -> None:
+        for values in _tensors(out):
+            # Not read here: on a GPU that would wait for the pass.
+            self._bad.append((~torch.isfinite(values)).sum())
+            self._size += values.numel()
+
+    def check(self, card: ModelCard) -> None:
+        """Check the pass that has just ended, and forget it.
+
+        Args:
+            card: Card of the model.
+        """
+        bad = int(torch.stack(self._bad).sum()) if self._bad else 0
+        size = self._size
+        self._bad, self._size = [], 0
+        refuse_not_finite(bad, size, card)
+
+
+def _tensors(out: Any) -> Iterator[Tensor]:  # noqa: ANN401 - whatever a module gives
+    if isinstance(out, Tensor):
+        yield out
+        return
+    for part in out.values() if isinstance(out, dict) else out:
+        yield from _tensors(part)

@@ -1,0 +1,80 @@
+"""Tiny cards and networks of every family, drawn from a seed."""
+
+import numpy as np
+import torch
+
+from areca.models.architectures import build_network
+from areca.models.card import ModelCard
+from areca.models.contracts import FAMILIES, TASKS
+
+BANDS = ("red", "green", "blue", "nir")
+_ANCHORS = [[8], [16], [32], [64], [99]]
+DETECTORS = {
+    "fasterrcnn": {"backbone": "resnet18", "rpn_post_nms_top_n_test": 100},
+    "fasterrcnn-mobilenet": {"rpn_post_nms_top_n_test": 100},
+    "ssd": {},
+    "ssd300": {},
+    "retinanet": {
+        "backbone": "resnet18",
+        "anchor_sizes": [[8], [16], [32], [64], [99]],
+    },
+    "fcos": {"backbone": "resnet18"},
+    "maskrcnn": {"backbone": "resnet18", "rpn_post_nms_top_n_test": 12},
+}
+SEGMENTERS = {
+    "deeplabv3": {"backbone": "mobilenet"},
+    "unet": {"encoder": "tu-mobilenetv3_small_050"},
+    "unetplusplus": {"encoder": "mobilenet_v2"},
+    "deeplabv3plus": {"encoder": "resnet18"},
+    "fpn": {"encoder": "resnet18"},
+    "segformer": {"encoder": "mit_b0"},
+}
+
+
+def family_card(name, options=None, **change):
+    """Return a card of a family for tiles of 128 px (ssd300: 288 px)."""
+    known = DETECTORS | SEGMENTERS
+    contract = FAMILIES[name].contract
+    sizes = {"max_object_px": 24, "margin_px": 4, "context_px": 16}
+    if contract == "logits":
+        sizes = {"max_object_px": 0, "margin_px": 0, "context_px": 32}
+    values = {
+        "name": name,
+        "version": "1",
+        "architecture": name,
+        "architecture_options": known[name] if options is None else options,
+        "task": TASKS[contract],
+        "bands": BANDS,
+        "resolution_m": 0.5,
+        "tile_px": 288 if name == "ssd300" else 128,
+        "labels": ("palm", "shrub", "roof"),
+        "score_threshold": 0.05,
+        "nms_iou": 0.5,
+    }
+    values |= sizes | change
+    bands = len(values["bands"])
+    return ModelCard(**values, mean=(0.0,) * bands, std=(1.0,) * bands)
+
+
+def drawn_network(card, seed=4):
+    """Return the card's network, its scores spread out so that it finds something."""
+    torch.manual_seed(seed)
+    network = build_network(card).eval()
+    with torch.no_grad():
+        for name, values in network.named_parameters():
+            # Fresh heads of one-stage detectors start at a score of 0.01.
+            if name.endswith("cls_logits.bias"):
+                values.fill_(-2.0)
+    return network
+
+
+def drawn_tiles(card, count, seed=0):
+    """Return tiles (n, band, tile, tile) of noise with a bright disc in each."""
+    rng = np.random.default_rng(seed)
+    edge = card.tile_px
+    tiles = rng.normal(size=(count, len(card.bands), edge, edge)).astype(np.float32)
+    row, col = np.indices((edge, edge))
+    for tile in tiles:
+        y, x, radius = rng.uniform((40, 40, 8), (90, 90, 14))
+        tile[:, np.hypot(row - y, col - x) < radius] += 3
+    return tiles

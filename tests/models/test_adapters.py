@@ -17,15 +17,15 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import batched_nms
 
 from areca.errors import ModelError, PredictError
-from areca.models import adapter_boxes
-from areca.models.adapter_boxes import BoxDetector, MaskDetector, draw_masks
+from areca.models import checks
+from areca.models.adapter_boxes import BoxDetector, draw_masks
 from areca.models.adapter_dense import DenseSegmenter
 from areca.models.found import Masks
 from areca.tiles import Tile, Window
 
 
 def adapt(network, card):
-    kinds = {"boxes": BoxDetector, "masks": MaskDetector, "logits": DenseSegmenter}
+    kinds = {"boxes": BoxDetector, "masks": BoxDetector, "logits": DenseSegmenter}
     return kinds[card.contract](network, card)
 
 
@@ -203,7 +203,7 @@ def test_row_25_a_refused_pass_leaves_the_next_one_alone():
 
 
 def test_row_25_too_many_boxes_are_counted(monkeypatch):
-    monkeypatch.setattr(adapter_boxes, "MOST_BOXES", 10)
+    monkeypatch.setattr(checks, "MOST_BOXES", 10)
     model = loaded("fasterrcnn")
     with pytest.raises(PredictError, match=r"gave \d+ boxes in one tile.* 10;"):
         model.forward(drawn_tiles(model.card, 1))

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pystac
 import pytest
+from pystac.extensions.mlm import MLMExtension
 
 from areca.errors import ModelError
 from areca.models.card import ModelCard
-from areca.models.card_file import read_card, write_card
+from areca.models.card_file import card_to_item, read_card, write_card
 from areca.models.contracts import FAMILIES, TASKS
 from areca.models.handle import load_model
 
@@ -118,3 +120,56 @@ def test_a_file_says_its_contract_and_its_phase():
 def test_a_card_that_contradicts_its_family_is_refused(change, said):
     with pytest.raises(ModelError, match=said):
         card(**change)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("fcos", [[-1, -1, 6]]),
+        ("maskrcnn", [[-1, -1, 6], [-1, -1, 384, 384]]),
+        ("fpn", [[-1, 2, 384, 384]]),
+        ("centre-radius", [[-1, 5, 96, 96]]),
+    ],
+)
+def test_pystac_reads_the_outputs_of_each_contract(name, shapes):
+    contract = FAMILIES[name].contract
+    sizes = {} if contract == "logits" else {"max_object_px": 56, "margin_px": 4}
+    made = card(
+        architecture=name,
+        task=TASKS[contract],
+        tile_px=384,
+        background=None,
+        **sizes,
+    )
+    mlm = MLMExtension.ext(pystac.Item.from_dict(card_to_item(made)))
+    assert mlm.tasks == [TASKS[contract]]
+    assert [output.result.shape for output in mlm.output] == shapes
+    for output in mlm.output:
+        assert len(output.result.dim_order) == len(output.result.shape)
+        assert [one.name for one in output.classes] == ["ground", "palm"]
+
+
+def test_an_asset_tells_how_its_file_was_written():
+    told = {
+        made.format: card_to_item(made)["assets"]["weights"]["mlm:artifact_type"]
+        for made in (
+            card(),
+            card(format="state-dict"),
+            *(
+                card(
+                    architecture="file",
+                    format=kind,
+                    architecture_options={"contract": "logits"},
+                )
+                for kind in ("onnx", "pt2", "torchscript", "callable")
+            ),
+        )
+    }
+    assert told == {
+        "safetensors": "safetensors",
+        "state-dict": "torch.save",
+        "onnx": "onnx",
+        "pt2": "torch.export.save",
+        "torchscript": "torch.jit.save",
+        "callable": "python",
+    }

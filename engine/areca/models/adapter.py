@@ -169,7 +169,6 @@ def load_network(
     if card.contract == "logits":
         return DenseSegmenter(network, card)
     # Here: it brings torchvision, an extra.
-    from areca.models.adapter_boxes import BoxDetector, MaskDetector  # noqa: PLC0415
+    from areca.models.adapter_boxes import BoxDetector  # noqa: PLC0415
 
-    detector = MaskDetector if card.contract == "masks" else BoxDetector
-    return detector(network, card)
+    return BoxDetector(network, card)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import paste_masks_in_image
-from typing_extensions import override
 
-from areca.errors import ModelError, PredictError
-from areca.models.checks import Finite, check_batch
-from areca.models.detectors import MOST_BOXES, lowest_score
+from areca.errors import ModelError
+from areca.models.checks import Finite, check_batch, check_count
+from areca.models.detectors import lowest_score
 from areca.models.found import Boxes, Masks
 
 if TYPE_CHECKING:
@@ -71,10 +70,8 @@ class BoxDetector:
         Returns:
             "boxes", "scores" and "labels", for masks also "masks": lists of one array
             per tile, of shapes (k, 4), (k,), (k,) and (k, 28, 28). Labels start at 1.
-
-        Raises:
-            PredictError: The batch has another shape, an output is not finite, or a
-                tile has more than 100,000 boxes.
+            `areca.errors.PredictError` where the batch has another shape, an output is
+            not finite, or a tile has more than 100,000 boxes.
         """
         check_batch(batch, self._card)
         with torch.inference_mode():
@@ -82,13 +79,7 @@ class BoxDetector:
             tiles = tiles.contiguous(memory_format=torch.channels_last)
             results = self._detect(tiles)
         self._finite.check(self._card)
-        most = max(len(result["scores"]) for result in results)
-        if most > MOST_BOXES:
-            raise PredictError(
-                f"model {self._card.name!r} gave {most} boxes in one tile, more than "
-                f"{MOST_BOXES}; raise the card's score_threshold, or check that the "
-                "weights belong to the card"
-            )
+        check_count([len(result["scores"]) for result in results], self._card)
         return {
             name: [result[name].float().cpu().numpy() for result in results]
             for name in results[0]
@@ -129,32 +120,39 @@ class BoxDetector:
                 f"model {self._card.name!r} drops boxes itself; take {floor} or more, "
                 "or lower the card's score_threshold"
             )
-        sets = []
-        for number, scores in enumerate(raw["scores"]):
-            one = {name: values[number] for name, values in raw.items()}
-            left, top, right, bottom = one["boxes"].T
-            has_area = np.minimum(right - left, bottom - top) >= _SMALLEST_PX
-            keep = (scores >= score_threshold) & (one["labels"] >= 1) & has_area
-            sets.append(self._found({name: v[keep] for name, v in one.items()}))
-        return sets
-
-    def _found(self, one: dict[str, NDArray[np.float32]]) -> Boxes:
-        return Boxes(**_box_fields(one))
+        return decode_boxes(raw, score_threshold, self._card)
 
 
-class MaskDetector(BoxDetector):
-    """Mask R-CNN, ready for inference: boxes with masks of the tile's pixels."""
+def decode_boxes(raw: Raw, score_threshold: float, card: ModelCard) -> list[Boxes]:
+    """Return the boxes of each tile that reach a score, with masks where there are.
 
-    @override
-    def _found(self, one: dict[str, NDArray[np.float32]]) -> Masks:
-        fields = _box_fields(one)
-        mask = draw_masks(one["masks"], one["boxes"], self._card.tile_px)
-        found = Masks(**fields, mask=mask)
-        # A mask may stay below one half everywhere: there is no object to draw then.
-        return found.take(np.flatnonzero(mask.any(axis=(1, 2))))
+    Args:
+        raw: As `BoxDetector.forward` returns it.
+        score_threshold: Boxes with a lower score are dropped.
+        card: Card of the model.
+
+    Returns:
+        One set per tile.
+    """
+    sets = []
+    for number, scores in enumerate(raw["scores"]):
+        one = {name: values[number] for name, values in raw.items()}
+        left, top, right, bottom = one["boxes"].T
+        has_area = np.minimum(right - left, bottom - top) >= _SMALLEST_PX
+        keep = (scores >= score_threshold) & (one["labels"] >= 1) & has_area
+        one = {name: values[keep] for name, values in one.items()}
+        sets.append(_with_masks(one, card) if "masks" in one else Boxes(**_fields(one)))
+    return sets
 
 
-def _box_fields(one: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+def _with_masks(one: dict[str, NDArray[np.float32]], card: ModelCard) -> Masks:
+    mask = draw_masks(one["masks"], one["boxes"], card.tile_px)
+    found = Masks(**_fields(one), mask=mask)
+    # A mask may stay below one half everywhere: there is no object to draw then.
+    return found.take(np.flatnonzero(mask.any(axis=(1, 2))))
+
+
+def _fields(one: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
     names = ("x_min", "y_min", "x_max", "y_max")
     edges = dict(zip(names, one["boxes"].T, strict=True))
     # Class 0 of torchvision is the background; the card's labels start after it.
@@ -179,7 +177,7 @@ def draw_masks(
     for start in range(0, len(masks), _DRAWN_AT_ONCE):
         part = slice(start, start + _DRAWN_AT_ONCE)
         pasted = paste_masks_in_image(
-            torch.from_numpy(masks[part])[:, None],
+            torch.from_numpy(masks[part]).reshape(-1, 1, *masks.shape[-2:]),
             torch.from_numpy(boxes[part]),
             (tile_px, tile_px),
         )

@@ -16,10 +16,30 @@ from areca.models.card import ModelCard
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from areca.models.contracts import Contract
+
 _MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 _FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 _SHA256_MULTIHASH = "1220"
 """Multihash prefix that the file extension asks for: sha2-256, 32 bytes."""
+_BOXES = (
+    "boxes: left, top, right, bottom (px of the tile), score, class",
+    [-1, -1, 6],
+    ["batch", "box", "field"],
+)
+_MASK_DIMS = ["batch", "box", "height", "width"]
+_ARTIFACTS = {
+    "safetensors": (
+        "application/octet-stream; application=safetensors",
+        "safetensors",
+    ),
+    "state-dict": ("application/octet-stream; application=pytorch", "torch.save"),
+    "onnx": ("application/octet-stream; application=onnx", "onnx"),
+    "pt2": ("application/octet-stream; application=pytorch", "torch.export.save"),
+    "torchscript": ("application/octet-stream; application=pytorch", "torch.jit.save"),
+    "callable": ("text/x-python", "python"),
+}
+"""Media type and MLM artifact type of each format."""
 _NEEDED = {
     "name",
     "version",
@@ -117,13 +137,13 @@ def _properties(card: ModelCard) -> dict[str, Any]:
         "mlm:name": card.name,
         "mlm:architecture": card.architecture,
         "mlm:tasks": [card.task],
-        "mlm:framework": "pytorch",
+        "mlm:framework": "ONNX" if card.format == "onnx" else "pytorch",
         "mlm:total_parameters": card.parameters,
         "mlm:pretrained": False,
         "mlm:accelerator": "amd64",
         "mlm:accelerator_constrained": False,
         "mlm:input": [_input(card)],
-        "mlm:output": [_output(card)],
+        "mlm:output": _output(card),
     }
     own = {f"areca:{name}": value for name, value in card.to_dict().items()}
     return common | own
@@ -147,30 +167,52 @@ def _input(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _output(card: ModelCard) -> dict[str, Any]:
+def _output(card: ModelCard) -> list[dict[str, Any]]:
+    """Return the outputs of a forward pass, by the contract of the architecture."""
     cells = card.tile_px // card.stride
-    return {
-        "name": "heat map per class, centre offset (x, y), log radius",
-        "tasks": [card.task],
-        "result": {
-            "shape": [-1, len(card.labels) + 3, cells, cells],
-            "dim_order": ["batch", "channel", "height", "width"],
-            "data_type": "float32",
-        },
-        "classification:classes": [
-            {"value": value, "name": label} for value, label in enumerate(card.labels)
+    map_dims = ["batch", "channel", "height", "width"]
+    shapes: dict[Contract, list[tuple[str, list[int], list[str]]]] = {
+        "heatmap": [
+            (
+                "heat map per class, centre offset (x, y), log radius",
+                [-1, len(card.labels) + 3, cells, cells],
+                map_dims,
+            )
         ],
-        "post_processing_function": None,
+        "boxes": [_BOXES],
+        "masks": [_BOXES, ("masks", [-1, -1, card.tile_px, card.tile_px], _MASK_DIMS)],
+        "logits": [
+            (
+                "logits per class",
+                [-1, len(card.labels), card.tile_px, card.tile_px],
+                map_dims,
+            )
+        ],
     }
+    return [
+        {
+            "name": name,
+            "tasks": [card.task],
+            "result": {"shape": shape, "dim_order": dims, "data_type": "float32"},
+            "classification:classes": _classes(card),
+            "post_processing_function": None,
+        }
+        for name, shape, dims in shapes[card.contract]
+    ]
+
+
+def _classes(card: ModelCard) -> list[dict[str, Any]]:
+    return [{"value": value, "name": label} for value, label in enumerate(card.labels)]
 
 
 def _asset(card: ModelCard) -> dict[str, Any]:
+    media_type, artifact_type = _ARTIFACTS[card.format]
     asset: dict[str, Any] = {
         "href": f"./{card.weights}",
-        "type": "application/octet-stream; application=safetensors",
+        "type": media_type,
         "title": "weights",
         "roles": ["mlm:model", "mlm:weights", "data"],
-        "mlm:artifact_type": "safetensors",
+        "mlm:artifact_type": artifact_type,
     }
     if card.sha256:
         asset["file:checksum"] = _SHA256_MULTIHASH + card.sha256

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from areca.models.card import ModelCard
 
+MOST_BOXES = 100_000
+"""More boxes than this in one tile are no answer."""
+
 
 def check_batch(batch: NDArray[np.float32], card: ModelCard) -> None:
     """Check the tiles of a forward pass.
@@ -48,6 +51,20 @@ def refuse_not_finite(bad: int, size: int, card: ModelCard) -> None:
         raise PredictError(
             f"model {card.name!r} gave {bad} of {size} outputs that are not finite; "
             "check that the input is standardised and that missing pixels are 0"
+        )
+
+
+def check_count(counts: Sequence[int], card: ModelCard) -> None:
+    """Check how many boxes the tiles of a pass have.
+
+    Raises:
+        PredictError: One has more than `MOST_BOXES`.
+    """
+    if max(counts, default=0) > MOST_BOXES:
+        raise PredictError(
+            f"model {card.name!r} gave {max(counts)} boxes in one tile, more than "
+            f"{MOST_BOXES}; raise the card's score_threshold, or check that the "
+            "weights belong to the card"
         )
 
 

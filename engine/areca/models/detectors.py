@@ -20,14 +20,13 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from typing_extensions import override
 
 from areca.errors import ModelError
+from areca.models.checks import MOST_BOXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from areca.models.card import ModelCard
 
-MOST_BOXES = 100_000
-"""More boxes than this in one tile are no answer."""
 LOWEST_SCORE = 0.05
 """Boxes below this never leave a detector, unless its card's threshold is lower."""
 _MASK_NMS = 0.7

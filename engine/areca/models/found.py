@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 import pandas as pd
 import shapely
-from affine import Affine
-from rasterio.features import shapes
 from typing_extensions import override
 
 from areca.objects.candidates import box_candidates, disc_candidates
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-    from areca.tiles import Tile, Window
+    from areca.tiles import Tile
 
     Index = NDArray[np.intp] | NDArray[np.bool_]
 
@@ -203,11 +201,10 @@ def mask_outline(
     rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     top, left = int(rows[0]), int(cols[0])
     part = mask[top : rows[-1] + 1, left : cols[-1] + 1]
-    # On the identity GDAL warns of no georeference, which rasterio silences for one
-    # thread only: so the walk is one pixel aside, and the result is moved back.
-    aside = Affine.translation(1, 1)
-    found = shapes(part.astype(np.uint8), mask=part, connectivity=4, transform=aside)
-    pieces = [shapely.geometry.shape(geometry) for geometry, _ in found]
-    whole = pieces[0] if len(pieces) == 1 else shapely.union_all(pieces)
-    corner = np.array([left + col - 1, top + row - 1])
-    return shapely.transform(whole, lambda points: points + corner)
+    # Not GDAL: its in-memory rasters warn of no georeference, and rasterio silences
+    # that for one thread only.
+    corner = Window(
+        top + row, left + col, top + row + len(part), left + col + part.shape[1]
+    )
+    pieces = polygonise_block(part.astype(np.uint8), corner, skip=(0,), connectivity=8)
+    return shapely.union_all(shapely.from_wkb(pieces["outline"].to_numpy(object)))

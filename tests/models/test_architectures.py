@@ -44,8 +44,8 @@ def test_the_first_layer_takes_the_bands_of_the_card(name):
 
 @pytest.mark.parametrize("name", [*DETECTORS, *SEGMENTERS])
 def test_an_option_that_is_none_is_named(name):
-    with pytest.raises(ModelError, match="wdith are none"):
-        build_network(family_card(name, {"wdith": 8}))
+    with pytest.raises(ModelError, match="girth are none"):
+        build_network(family_card(name, {"girth": 8}))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pandas as pd
 import shapely
 from typing_extensions import override
 
-from areca.objects.candidates import box_candidates, disc_candidates
+from areca.objects import box_candidates, disc_candidates, polygonise_block
+from areca.tiles import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

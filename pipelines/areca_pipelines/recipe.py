@@ -50,6 +50,8 @@ class CensusOptions(BaseModel):
     """Segmentation: whether a pixel may be background."""
     connectivity: Literal[4, 8] = 4
     """Segmentation: whether corners join the pixels of one object."""
+    trust: bool = False
+    """Whether the model's file may run code of whoever made it."""
 
 
 class CensusRecipe(BaseModel):

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import shapely
-from affine import Affine
-from rasterio.features import rasterize
 
 from areca.inference.passes import run_passes
 from areca.objects import (
     centred_in,
-    circle_polygons,
     empty_candidates,
     larger_than,
     settle_block,
@@ -136,6 +133,8 @@ def paint_scores(
 ) -> NDArray[np.float32]:
     """Return the highest score of any candidate on each pixel of a window.
 
+    A candidate is on a pixel if its disc, box or outline holds the pixel's centre.
+
     Args:
         found: A candidate table.
         window: Absolute pixels.
@@ -144,28 +143,29 @@ def paint_scores(
     Returns:
         Shape (height, width); 0 where there is none.
     """
-    ordered = found.sort_values("score", kind="stable")
-    shapes = shapely.transform(
-        _outlines(ordered, contract), lambda p: p - (window.col0, window.row0)
-    )
-    # The last shape wins a pixel: in this order it is the best.
-    layer = rasterize(
-        list(zip(shapes, ordered["score"].to_numpy(), strict=True)),
-        out_shape=(window.height, window.width),
-        transform=Affine.identity(),
-        dtype="float32",
-    )
-    return np.asarray(layer, np.float32)
-
-
-def _outlines(found: pd.DataFrame, contract: str) -> NDArray[np.object_]:
+    layer = np.zeros((window.height, window.width), np.float32)
+    outlines = np.empty(0, object)
     if "outline" in found:
-        return np.asarray(shapely.from_wkb(found["outline"].to_numpy()))
-    bounds = found[["x_min", "y_min", "x_max", "y_max"]].to_numpy()
-    if contract == "heatmap":
-        radius = (bounds[:, 2] - bounds[:, 0]) / 2
-        return circle_polygons(found["x"], found["y"], radius, radius)
-    return np.asarray(shapely.box(*bounds.T))
+        outlines = shapely.from_wkb(found["outline"].to_numpy())
+    boxes = found[["x_min", "y_min", "x_max", "y_max"]].to_numpy()
+    scores = found["score"].to_numpy(np.float32)
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        near = Window.around((left, top, right, bottom)).intersection(window)
+        if near is None:
+            continue
+        y = np.arange(near.row0, near.row1)[:, None] + 0.5
+        x = np.arange(near.col0, near.col1)[None] + 0.5
+        if len(outlines):
+            inside = shapely.contains_xy(outlines[number], *np.broadcast_arrays(x, y))
+        elif contract == "heatmap":
+            centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+            radius = (right - left) / 2
+            inside = (x - centre_x) ** 2 + (y - centre_y) ** 2 <= radius**2
+        else:
+            inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
+        part = layer[near.slices_in(window)]
+        np.maximum(part, scores[number], out=part, where=inside)
+    return layer
 
 
 def _decode(

@@ -62,6 +62,10 @@ class PredictOptions:
     """Segmentation: whether pixels of one object meet at edges (4) or also at corners
     (8)."""
 
+    trust: bool = False
+    """Whether a model file may run code of whoever made it; formats that are code
+    (torch.export, TorchScript, Python) are refused without."""
+
     def __post_init__(self) -> None:
         for name in ("threshold", "nms_overlap"):
             value = getattr(self, name)

@@ -13,13 +13,18 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from areca.errors import DeviceLostError, DeviceMemoryError
+from areca.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    ModelError,
+    PredictError,
+)
 from areca.models.adapter import load_network
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from areca.inference.options import PredictOptions
@@ -81,6 +86,48 @@ class Session:
         return raw, time.perf_counter() - start
 
 
+def check_model(model: Model, options: PredictOptions) -> None:
+    """Run a model once on an empty batch, so that a misfit is named before any read.
+
+    The model stays loaded in this process.
+
+    Args:
+        model: Handle of the model.
+        options: How to run it.
+
+    Raises:
+        ModelError: The network does not take what the card says, or does not give
+            what its contract promises.
+    """
+    card = model.card
+    session = session_of(model, options)
+    shape = (options.batch_size, len(card.bands), card.tile_px, card.tile_px)
+    try:
+        raw, _ = session.submit(
+            np.zeros(shape, np.float32), options.torch_threads
+        ).result()
+        if card.contract != "logits":
+            wanted_score = options.threshold
+            session.network.decode(
+                raw, card.score_threshold if wanted_score is None else wanted_score
+            )
+            return
+    except DeviceMemoryError:
+        return  # the block halves its batch, and says so
+    except (PredictError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"model {card.name!r} fails on an empty batch of {shape} (tile, band, row, "
+            f"column): {str(error).splitlines()[0]}. Its card and its network do not "
+            "belong together"
+        ) from error
+    wanted = (options.batch_size, len(card.labels), card.tile_px, card.tile_px)
+    if raw["logits"].shape != wanted:
+        raise ModelError(
+            f"model {card.name!r} gives logits of shape {raw['logits'].shape}, and its "
+            f"card promises {wanted} (tile, class, row, column)"
+        )
+
+
 def torch_threads() -> int:
     """Return how many threads torch uses for the caller."""
     return torch.get_num_threads()
@@ -98,5 +145,6 @@ def session_of(model: Model, options: PredictOptions) -> Session:
     key = (model.card.digest, options.device)
     with _LOCK:
         if key not in _LOADED:
-            _LOADED[key] = Session(load_network(model, options.device))
+            network = load_network(model, options.device, trust=options.trust)
+            _LOADED[key] = Session(network)
         return _LOADED[key]

@@ -113,8 +113,10 @@ def _write_place(group: zarr.Group, window: Window, predictor: Predictor) -> Non
     affine = lattice.geobox(window).affine
     crs = CRS.from_user_input(lattice.crs)
     # From absolute pixels, so that a pixel has one coordinate in every run.
-    x, _ = lattice.to_crs(np.arange(window.col0, window.col1) + 0.5, np.zeros(1))
-    _, y = lattice.to_crs(np.zeros(1), np.arange(window.row0, window.row1) + 0.5)
+    cols = np.arange(window.col0, window.col1, dtype=np.float64) + 0.5
+    rows = np.arange(window.row0, window.row1, dtype=np.float64) + 0.5
+    x, _ = lattice.to_crs(cols, np.zeros(1))
+    _, y = lattice.to_crs(np.zeros(1), rows)
     for name, values in (("x", x), ("y", y)):
         axis = group.create_array(
             name, shape=values.shape, dtype="float64", dimension_names=(name,)

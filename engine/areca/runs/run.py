@@ -57,6 +57,7 @@ def run_census(
         return before
     folder.manifest.unlink(missing_ok=True)
     check_software(client)
+    client.submit(check_network, request.plan, pure=False).result()
     store = RasterStore.of(folder.rasters, request.plan.grid)
     if request.plan.predictor.rasters:
         store.create(request.plan.grid, request.plan.predictor)
@@ -79,6 +80,18 @@ def run_census(
     write_atomically(folder.report, lambda p: write_text(p, page))
     write_manifest(result, request)
     return result
+
+
+def check_network(plan: RunPlan) -> None:
+    """Run the model of a plan once, on a worker, before any block.
+
+    Args:
+        plan: The plan of a run.
+    """
+    # Here, because it brings torch, which only the workers need.
+    from areca.inference.session import check_model  # noqa: PLC0415
+
+    check_model(plan.predictor.model, plan.predictor.options)
 
 
 def _all_blocks(

@@ -72,6 +72,9 @@ def tally_centres(
         objects: Objects in the CRS of the grid.
         blocks: The blocks that they belong to.
         grid: The blocks of the run.
+
+    Returns:
+        The tally of all the blocks.
     """
     lattice = grid.lattice
     shapes = objects.geometry.to_numpy()
@@ -92,6 +95,9 @@ def tally_classes(store: RasterStore, block: Block, grid: BlockGrid) -> SeamTall
         store: The rasters of the run.
         block: The block.
         grid: The blocks of the run.
+
+    Returns:
+        The tally of the block.
     """
     own = block.window.intersection(grid.region)
     if own is None:

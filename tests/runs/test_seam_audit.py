@@ -6,12 +6,12 @@ import pytest
 from scipy import ndimage, stats
 
 from areca.errors import GridError
-from areca.runs.seam_audit import (
+from areca.runs.seam_audit import audit
+from areca.runs.seam_tally import (
     AXES,
     KINDS,
     QUANTITIES,
     SeamTally,
-    audit,
     tally_objects,
     tally_raster,
 )

@@ -15,7 +15,7 @@ from areca.errors import RunError
 from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
 from areca.objects import objects_table
-from areca.runs.seam_audit import SeamTally
+from areca.runs.seam_tally import SeamTally
 from areca.runs.seams import tally_centres
 
 if TYPE_CHECKING:

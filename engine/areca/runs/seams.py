@@ -10,13 +10,8 @@ import numpy as np
 import shapely
 import zarr
 
-from areca.runs.seam_audit import (
-    SeamAudit,
-    SeamTally,
-    audit,
-    tally_objects,
-    tally_raster,
-)
+from areca.runs.seam_audit import SeamAudit, audit
+from areca.runs.seam_tally import SeamTally, tally_objects, tally_raster
 from areca.tiles import Window
 
 if TYPE_CHECKING:

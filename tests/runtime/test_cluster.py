@@ -1,3 +1,4 @@
+import inspect
 import os
 
 import psutil
@@ -7,6 +8,7 @@ from servers import free_port
 
 from areca.errors import InputError
 from areca.runtime import open_client, peak_memory_bytes
+from areca.runtime.cluster import cuda_arguments
 
 MALLOC = "MALLOC_TRIM_THRESHOLD_"
 
@@ -79,3 +81,32 @@ def test_the_peak_memory_of_a_process_grows_with_what_it_holds():
     held = bytearray(300_000_000)
     held[::4096] = b"x" * len(held[::4096])
     assert peak_memory_bytes() > max(before, 300_000_000)
+
+
+def test_a_gpu_worker_listens_here_only_and_leaves_the_device_to_torch():
+    arguments = cuda_arguments(None, 2)
+
+    assert arguments["host"] == "127.0.0.1"
+    assert arguments["device_memory_limit"] == 0
+    assert arguments["threads_per_worker"] == 2
+
+
+def test_the_arguments_are_those_of_dask_cuda():
+    dask_cuda = pytest.importorskip("dask_cuda", reason="the extra cuda is not here")
+    known = inspect.signature(dask_cuda.LocalCUDACluster).parameters
+    passed_on = inspect.signature(LocalCluster).parameters
+
+    assert cuda_arguments(1, 2).keys() - {"preload"} <= known.keys() | passed_on.keys()
+
+
+@pytest.mark.gpu
+def test_each_worker_of_a_gpu_cluster_has_its_own_device():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine")
+    pytest.importorskip("dask_cuda", reason="the extra cuda is not here")
+    with open_client("cuda") as client:
+        devices = client.run(torch.cuda.device_count)
+
+    assert set(devices.values()) == {1}
+    assert len(devices) == torch.cuda.device_count()

@@ -8,16 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import shapely
 from pyproj import Transformer
 
-from areca.catalog import read_scenes
-from areca.errors import ReadError
 from areca.measures import read_objects
-from areca.runs.class_map import draw_outlines
+from areca.runs.detail import detail_picture
 from areca.runs.manifest import software
-from areca.runs.picture import draw_objects, overview, stretch_for_display
+from areca.runs.picture import overview
 from areca.runs.quicklook import assemble, step_of
 from areca.runs.report import (
     Hole,
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from areca.runs.request import RunRequest
     from areca.runs.result import RunResult
 
-DETAIL_HEIGHT, DETAIL_WIDTH = 1000, 1300
-"""Imagery at full resolution in the report, pixels."""
 MOST_DOTS = 500_000
 """The overview shows no more objects than this."""
 
@@ -99,78 +94,8 @@ def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
     dots = "Every dot is an object" if every == 1 else f"One dot for {every} objects"
     caption = f"{dots}; the colour tells how dense they are."
     pictures = [Picture(image=whole, title="The region", caption=caption)]
-    detail = _detail(result, plan, pixel_m)
+    detail = detail_picture(result, plan, pixel_m)
     return tuple([detail, *pictures] if detail is not None else pictures)
-
-
-def _detail(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
-    """Return imagery at full resolution around the block with the most objects."""
-    good = [b for b in result.blocks if b.error is None]
-    best = max(good, key=lambda b: (b.settled + b.open, b.name))
-    block = next(b for b in plan.blocks if b.name == best.name)
-    window = _around(block.window, plan.shown)
-    lattice = plan.predictor.lattice
-    geobox = lattice.geobox(window)
-    try:
-        pixels = read_scenes(plan.scenes, plan.bands, geobox)
-    except ReadError:
-        return None  # the holes tell of it; a report without this picture still serves
-    zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
-    image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    bounds = geobox.boundingbox.bbox
-    objects = pd.concat([read_objects(file, bbox=bounds) for file in result.files])
-    if plan.origin.shape == "disc":
-        x, y = objects["center_x"].to_numpy(), objects["center_y"].to_numpy()
-        radius = objects["radius_m"].to_numpy() / pixel_m
-        col, row = lattice.to_pixels(x, y)
-        centres = np.column_stack([col - window.col0, row - window.row0])
-        picture = draw_objects(
-            image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
-        )
-        words = "Each circle is one object, at its own centre and radius."
-    else:
-        names = plan.predictor.model.card.labels
-        picture = draw_outlines(
-            image,
-            _in_picture(objects.geometry.to_numpy(), plan, window, zoom),
-            objects["label"].map(names.index).to_numpy(),
-            names,
-            metres_per_pixel=pixel_m / zoom,
-        )
-        words = "Each outline is one object, coloured by its class."
-    millions = window.size / 1e6
-    return Picture(
-        image=picture,
-        title="Objects at their true size",
-        caption=(
-            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
-            f"{best.name}. {words} Brightness is stretched for the eye only."
-        ),
-    )
-
-
-def _in_picture(
-    shapes: np.ndarray, plan: RunPlan, window: Window, zoom: int
-) -> np.ndarray:
-    """Return outlines in CRS units as they lie in a picture of a window."""
-    lattice = plan.predictor.lattice
-
-    def place(points: np.ndarray) -> np.ndarray:
-        col, row = lattice.to_pixels(points[:, 0], points[:, 1])
-        return np.column_stack([col - window.col0, row - window.row0]) * zoom
-
-    return np.asarray(shapely.transform(shapes, place))
-
-
-def _around(window: Window, region: Window) -> Window:
-    """Return a window of the detail's size around another, inside the region."""
-    height = min(DETAIL_HEIGHT, region.height)
-    width = min(DETAIL_WIDTH, region.width)
-    row0 = (window.row0 + window.row1 - height) // 2
-    col0 = (window.col0 + window.col1 - width) // 2
-    row0 = min(max(row0, region.row0), region.row1 - height)
-    col0 = min(max(col0, region.col0), region.col1 - width)
-    return Window(row0, col0, row0 + height, col0 + width)
 
 
 def _points(result: RunResult, plan: RunPlan) -> tuple[np.ndarray, int]:

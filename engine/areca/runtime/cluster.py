@@ -43,8 +43,9 @@ def open_client(
         InputError: The cluster is unknown or cannot be had here.
     """
     if cluster == "cuda":
-        raise InputError(_no_cuda())
-    if cluster in KINDS:
+        with _cuda(workers, threads or THREADS_PER_WORKER) as client:
+            yield client
+    elif cluster in KINDS:
         with _local(cluster, workers, threads or THREADS_PER_WORKER) as client:
             yield client
     elif "://" in cluster:
@@ -77,6 +78,50 @@ def _local(kind: str, workers: int | None, threads: int) -> Iterator[Client]:
             yield client
     finally:
         cluster.close(timeout=CLOSE_TIMEOUT_S)
+
+
+@contextmanager
+def _cuda(workers: int | None, threads: int) -> Iterator[Client]:
+    _check_driver()
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise InputError(
+            f"cluster 'cuda' needs dask-cuda ({error}); install areca[cuda]"
+        ) from error
+    with dask.config.set(_settings()), _glibc_defaults():
+        cluster = LocalCUDACluster(**cuda_arguments(workers, threads))
+    try:
+        with Client(cluster, timeout="60s") as client:
+            yield client
+    finally:
+        cluster.close(timeout=CLOSE_TIMEOUT_S)
+
+
+def cuda_arguments(workers: int | None, threads: int) -> dict[str, object]:
+    """Return what a `dask_cuda.LocalCUDACluster` is started with.
+
+    Each worker process sees one GPU, so its device is "cuda". Torch has the memory of
+    the device to itself: Dask keeps no pool there and spills nothing.
+
+    Args:
+        workers: Worker processes; one per GPU when None.
+        threads: Block tasks that a worker runs side by side.
+
+    Returns:
+        Keyword arguments.
+    """
+    return {
+        "n_workers": workers,
+        "threads_per_worker": threads,
+        "memory_limit": 0,
+        "device_memory_limit": 0,
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "worker_dashboard_address": "127.0.0.1:0",
+        "silence_logs": logging.ERROR,
+        "preload": ["areca.runtime.worker"],  # dask-cuda adds its own to this list
+    }
 
 
 @contextmanager
@@ -122,15 +167,16 @@ def _glibc_defaults() -> Iterator[None]:
             os.environ["MALLOC_TRIM_THRESHOLD_"] = left
 
 
-def _no_cuda() -> str:
+def _check_driver() -> None:
+    """Refuse a machine without an NVIDIA driver.
+
+    Raises:
+        InputError: There is none.
+    """
     try:
         ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return (
+    except OSError as error:
+        raise InputError(
             "cluster 'cuda' needs an NVIDIA GPU, and there is no NVIDIA driver on this "
             "machine. Use --cluster local"
-        )
-    return (
-        "cluster 'cuda' is not supported by this version yet, although a driver is "
-        "here. Use --cluster local, or the address of a running Dask scheduler"
-    )
+        ) from error

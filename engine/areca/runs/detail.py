@@ -1,0 +1,104 @@
+"""The picture of a report at full resolution: objects at their true size."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from areca.catalog import read_scenes
+from areca.errors import ReadError
+from areca.measures import read_objects
+from areca.runs.class_map import draw_outlines
+from areca.runs.picture import draw_objects, stretch_for_display
+from areca.runs.report import Picture
+from areca.tiles import Window
+
+if TYPE_CHECKING:
+    from areca.runs.plan import RunPlan
+    from areca.runs.result import RunResult
+
+DETAIL_HEIGHT, DETAIL_WIDTH = 1000, 1300
+"""Imagery at full resolution in the report, pixels."""
+
+
+def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture | None:
+    """Return imagery at full resolution around the block with the most objects.
+
+    Args:
+        result: How the run ended.
+        plan: Its plan.
+        pixel_m: Edge of a pixel on the ground, m.
+
+    Returns:
+        The picture; None where the imagery cannot be read any more.
+    """
+    good = [b for b in result.blocks if b.error is None]
+    best = max(good, key=lambda b: (b.settled + b.open, b.name))
+    block = next(b for b in plan.blocks if b.name == best.name)
+    window = _around(block.window, plan.shown)
+    lattice = plan.predictor.lattice
+    geobox = lattice.geobox(window)
+    try:
+        pixels = read_scenes(plan.scenes, plan.bands, geobox)
+    except ReadError:
+        return None  # the holes tell of it; a report without this picture still serves
+    zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
+    image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    bounds = geobox.boundingbox.bbox
+    objects = pd.concat([read_objects(file, bbox=bounds) for file in result.files])
+    if plan.origin.shape == "disc":
+        x, y = objects["center_x"].to_numpy(), objects["center_y"].to_numpy()
+        radius = objects["radius_m"].to_numpy() / pixel_m
+        col, row = lattice.to_pixels(x, y)
+        centres = np.column_stack([col - window.col0, row - window.row0])
+        picture = draw_objects(
+            image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
+        )
+        words = "Each circle is one object, at its own centre and radius."
+    else:
+        names = plan.predictor.model.card.labels
+        picture = draw_outlines(
+            image,
+            _in_picture(objects.geometry.to_numpy(), plan, window, zoom),
+            objects["label"].map(names.index).to_numpy(),
+            names,
+            metres_per_pixel=pixel_m / zoom,
+        )
+        words = "Each outline is one object, coloured by its class."
+    millions = window.size / 1e6
+    return Picture(
+        image=picture,
+        title="Objects at their true size",
+        caption=(
+            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
+            f"{best.name}. {words} Brightness is stretched for the eye only."
+        ),
+    )
+
+
+def _in_picture(
+    shapes: np.ndarray, plan: RunPlan, window: Window, zoom: int
+) -> np.ndarray:
+    """Return outlines in CRS units as they lie in a picture of a window."""
+    lattice = plan.predictor.lattice
+
+    def place(points: np.ndarray) -> np.ndarray:
+        col, row = lattice.to_pixels(points[:, 0], points[:, 1])
+        return np.column_stack([col - window.col0, row - window.row0]) * zoom
+
+    return np.asarray(shapely.transform(shapes, place))
+
+
+def _around(window: Window, region: Window) -> Window:
+    """Return a window of the detail's size around another, inside the region."""
+    height = min(DETAIL_HEIGHT, region.height)
+    width = min(DETAIL_WIDTH, region.width)
+    row0 = (window.row0 + window.row1 - height) // 2
+    col0 = (window.col0 + window.col1 - width) // 2
+    row0 = min(max(row0, region.row0), region.row1 - height)
+    col0 = min(max(col0, region.col0), region.col1 - width)
+    return Window(row0, col0, row0 + height, col0 + width)

@@ -22,7 +22,7 @@ from areca.catalog import (
 )
 from areca.errors import InputError, RecipeError
 from areca.features import FeatureStack
-from areca.inference import PredictOptions
+from areca.inference import PredictOptions, with_tile
 from areca.models.handle import load_model
 from areca.runs import RunFolder, RunRequest, run_census
 from areca.runtime import open_client
@@ -145,13 +145,14 @@ def prepare(
     chosen = read_recipe(recipe, CensusRecipe, settings)
     model = load_model(chosen.model)
     model.verify()
+    options = PredictOptions(**chosen.options.model_dump())
     request = RunRequest(
         recipe=Path(recipe).stem,
         title=chosen.title,
         command=command or f"areca run {recipe}",
-        scenes=tuple(_scenes(chosen, ground, model)),
+        scenes=tuple(_scenes(chosen, ground, with_tile(model, options))),
         model=model,
-        options=PredictOptions(**chosen.options.model_dump()),
+        options=options,
         aoi=None if ground.aoi is None else read_aoi(ground.aoi),
     )
     _ = request.plan  # refuses what cannot be run, before any pixel is read

@@ -409,3 +409,19 @@ def test_ctrl_c_ends_in_one_line(served, tmp_path):
     assert lines == [
         "areca: interrupted; finished blocks are kept: run the same command to resume"
     ]
+
+
+def test_measure_drops_duplicates_first_when_asked(tmp_path, capsys):
+    boxes = shapely.box([0, 1, 50], [0, 0, 0], [10, 11, 60], [10, 10, 10])
+    table = gpd.GeoDataFrame(
+        {"score": [0.5, 0.9, 0.4]}, geometry=boxes, crs="EPSG:32648"
+    )
+    table.to_file(tmp_path / "boxes.gpkg")
+    out = str(tmp_path / "measured.parquet")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["measure", str(tmp_path / "boxes.gpkg"), "--nms", "0.4", "--out", out])
+
+    assert ended.value.code == 0
+    assert "2 objects" in capsys.readouterr().out
+    assert gpd.read_parquet(out)["score"].tolist() == [0.9, 0.4]

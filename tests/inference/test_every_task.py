@@ -64,6 +64,9 @@ class Decoded:
             self.tables[corner] = self.found.candidates(corner, tile)
         return self.tables[corner].assign(tile_row=tile.row, tile_col=tile.col)
 
+    def __len__(self):
+        return len(self.found)
+
     def touching_edge(self, tile_px, within_px):
         return self.found.touching_edge(tile_px, within_px)
 

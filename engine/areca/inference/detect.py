@@ -51,9 +51,9 @@ class Detected:
 
     def add(self, found: pd.DataFrame, tile: Tile, predictor: Predictor) -> None:
         """Take the candidates that one tile offers."""
-        found = _on_pixels(found, self._valid, self._padded)
         if predictor.rasters:
-            self._paint(found, tile, predictor)
+            seen = _on_pixels(found, self._valid, self._padded)
+            self._paint(seen, tile, predictor)
         core = predictor.lattice.core(tile)
         if core.intersection(self._window) is not None:
             self._tables.append(found)
@@ -61,6 +61,7 @@ class Detected:
     def settle(self, predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the settled candidates of the block, and those that are too large."""
         candidates = pd.concat(self._tables, ignore_index=True)
+        candidates = _on_pixels(candidates, self._valid, self._padded)
         cut = candidates.pop("cut").to_numpy(bool)
         oversize = cut | larger_than(candidates, predictor.model.card.max_object_px)
         settled = settle_block(
@@ -178,12 +179,18 @@ def _decode(
     for number, tile in enumerate(done.tiles):
         core = predictor.lattice.core(tile)
         corner = core.grow(card.halo_px)
-        # First in tile pixels: float32 numbers and whole corners add up exactly, so a
-        # candidate has one position whichever block computed it.
-        here = Window(0, 0, card.tile_px, card.tile_px)
-        cut = found[number].touching_edge(card.tile_px, min(EDGE_PX, card.context_px))
-        table = found[number].candidates(here, tile).assign(cut=cut)
-        table = _moved(done.view.undo_candidates(table, card.tile_px), corner)
+        if not len(found[number]):
+            continue
+        # Float32 numbers and whole corners add up exactly: a candidate has one position
+        # whichever block computed it.
+        if done.view.is_plain:
+            table = found[number].candidates(corner, tile)
+        else:
+            here = Window(0, 0, card.tile_px, card.tile_px)
+            turned = found[number].candidates(here, tile)
+            table = _moved(done.view.undo_candidates(turned, card.tile_px), corner)
+        near = min(EDGE_PX, card.context_px)
+        table["cut"] = found[number].touching_edge(card.tile_px, near)
         if predictor.options.classes is not None:
             table = table.loc[~table["label"].isin(predictor.skipped)]
         tables.append((tile, table.loc[centred_in(table, core.grow(card.margin_px))]))

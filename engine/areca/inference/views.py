@@ -23,6 +23,11 @@ class View:
     quarters: int
     """Quarter turns counter-clockwise, 0 to 3."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the view shows the tile as it lies."""
+        return not self.mirrored and self.quarters == 0
+
     def of(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return tiles (..., tile, tile) as this view shows them."""
         seen = tiles[..., ::-1] if self.mirrored else tiles
@@ -57,7 +62,7 @@ class View:
             found: A candidate table in tile pixels.
             edge: Edge of the tile, px.
         """
-        if not self.mirrored and self.quarters == 0:
+        if self.is_plain:
             return found
         one, other, centre = (
             self.undo_points(found[list(names)].to_numpy(), edge)

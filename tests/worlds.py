@@ -9,10 +9,14 @@ import rasterio
 import torch
 from affine import Affine
 
+import areca
+from areca.catalog import normalise_items
 from areca.inference import Predictor, block, detect
+from areca.models.architectures import build_network
 from areca.models.card import ModelCard
 from areca.models.handle import Model
-from areca.models.weights import build_network, save_model
+from areca.models.weights import save_model
+from areca.runs import RunRequest
 
 PIXEL = 0.2
 """m."""
@@ -159,3 +163,20 @@ def noisy_segmenter(folder: Path, *, labels: tuple[str, ...] = CLASSES) -> Model
         head.weight.mul_(2 / seen.std())
         head.bias.mul_(2 / seen.std())
     return save_model(network, card, folder)
+
+
+def run_request(source: Path, model: Model, *, aoi=None, **options) -> RunRequest:
+    """Return a run over all imagery of a file or a folder."""
+    return RunRequest(
+        recipe="test",
+        title="Test",
+        command="areca run test",
+        scenes=tuple(normalise_items(areca.search(source), catalog_href=source)),
+        model=model,
+        options=areca.PredictOptions(**options),
+        aoi=aoi,
+    )
+
+
+def quiet(*_args, **_kwargs) -> None:
+    """Take no note of progress."""

@@ -7,8 +7,8 @@ import pytest
 
 from areca.errors import InputError
 from areca.evaluation.context import context_effect
-from areca.models.adapter import Detections
 from areca.models.card import ModelCard
+from areca.models.found import Detections
 
 CARD = ModelCard(
     name="edgy",

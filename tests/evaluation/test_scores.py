@@ -6,7 +6,7 @@ import pytest
 from areca.errors import InputError
 from areca.evaluation import DISTURBANCES, disturb, score_detections, score_overlap
 from areca.labels import CircleLabels
-from areca.models.adapter import Detections
+from areca.models.found import Detections
 
 
 def detections(x, y, radius):

@@ -7,15 +7,14 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
-from worlds import draw_ground, noisy_segmenter, write_scene
+from worlds import draw_ground, noisy_segmenter, quiet, run_request, write_scene
 
 import areca
-from areca.catalog import normalise_items
 from areca.errors import DeviceLostError, DeviceMemoryError, ModelError, PredictError
 from areca.inference import Predictor, predict_block
 from areca.inference.session import Session, check_model, session_of
 from areca.models.handle import Model
-from areca.runs import RunRequest, run_census
+from areca.runs import run_census
 from areca.runtime import open_client
 from areca.tiles import Lattice, Window, cube_geobox
 
@@ -65,19 +64,8 @@ def code_model(folder, fault, **change):
 
 def request_of(world, model, **options):
     folder, _ = world
-    items = areca.search(folder / "ground.tif")
-    return RunRequest(
-        recipe="test",
-        title="Test",
-        command="areca run test",
-        scenes=tuple(normalise_items(items, catalog_href=folder / "ground.tif")),
-        model=model,
-        options=areca.PredictOptions(block_tiles=1, trust=True, **options),
-    )
-
-
-def quiet(*_args, **_kwargs):
-    pass
+    scene = folder / "ground.tif"
+    return run_request(scene, model, block_tiles=1, trust=True, **options)
 
 
 def one_block(cube, model, network, **options):

@@ -8,7 +8,7 @@ import shapely
 from affine import Affine
 from rasterio.features import geometry_mask, shapes
 from skimage.measure import label as label_regions
-from worlds import CLASSES, draw_ground, noisy_segmenter, write_scene
+from worlds import CLASSES, draw_ground, mutate, noisy_segmenter, write_scene
 
 import areca
 from areca.errors import InputError
@@ -338,16 +338,7 @@ def test_a_mutation_changes_the_answer(world, monkeypatch, mutation):
     if mutation == "no stitching":
         monkeypatch.setattr(rows, "stitch", lambda pieces, **_: pieces)
     elif mutation == "halo 0":
-        real = lazy.predict_block
-
-        def blind(array, window, tiles, predictor):
-            edge = predictor.halo_px
-            array = array.copy()
-            array[:, :edge] = array[:, -edge:] = np.nan
-            array[:, :, :edge] = array[:, :, -edge:] = np.nan
-            return real(array, window, tiles, predictor)
-
-        monkeypatch.setattr(lazy, "predict_block", blind)
+        mutate(monkeypatch, mutation, lazy)
     else:
         monkeypatch.setattr(
             Predictor, "tiles_around", lambda self, w: list(self.lattice.tiles(w))

@@ -5,8 +5,7 @@ import pytest
 import shapely
 from skimage.measure import label as components
 
-from areca.models.adapter import Detections
-from areca.models.found import Boxes, Masks, mask_outline
+from areca.models.found import Boxes, Detections, Masks, mask_outline
 from areca.objects import disc_candidates
 from areca.objects.candidates import DTYPES
 from areca.tiles import Tile, Window

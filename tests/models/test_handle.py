@@ -11,9 +11,10 @@ import torch
 from areca.errors import ModelError, PredictError
 from areca.models import handle
 from areca.models.adapter import HeatmapDetector, load_network
+from areca.models.architectures import build_network
 from areca.models.card import ModelCard
 from areca.models.handle import list_models, load_model
-from areca.models.weights import build_network, load_weights, save_model
+from areca.models.weights import load_weights, save_model
 
 
 @pytest.fixture

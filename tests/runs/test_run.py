@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import shapely
 from catalog_rasters import make_item
-from worlds import PIXEL, draw_ground, noisy_model, write_scene
+from worlds import PIXEL, draw_ground, noisy_model, quiet, run_request, write_scene
 
 import areca
 from areca.catalog import normalise_items
@@ -23,7 +23,7 @@ from areca.inference import Predictor
 from areca.models.card_file import write_card
 from areca.models.handle import Model
 from areca.objects import disc_candidates
-from areca.runs import RunRequest, run, run_census
+from areca.runs import run, run_census
 from areca.runs.chains import blocks_to_add
 from areca.runs.folder import differences
 from areca.runtime import open_client
@@ -62,21 +62,7 @@ def client():
 
 def request_of(world, *, source="scenes", aoi=None, **options):
     folder, model = world
-    items = areca.search(folder / source)
-    options = {"block_tiles": 2, **options}
-    return RunRequest(
-        recipe="test",
-        title="Test",
-        command="areca run test",
-        scenes=tuple(normalise_items(items, catalog_href=folder / source)),
-        model=model,
-        options=areca.PredictOptions(**options),
-        aoi=aoi,
-    )
-
-
-def quiet(*_args, **_kwargs):
-    pass
+    return run_request(folder / source, model, aoi=aoi, **{"block_tiles": 2, **options})
 
 
 def by_id(objects):

@@ -9,19 +9,21 @@ import pandas as pd
 import pytest
 import shapely
 import xarray as xr
-from worlds import CLASSES, draw_ground, noisy_segmenter, write_scene
+from worlds import (
+    CLASSES,
+    draw_ground,
+    noisy_segmenter,
+    quiet,
+    run_request,
+    write_scene,
+)
 
 import areca
-from areca.catalog import normalise_items
 from areca.inference import rows
-from areca.runs import RunRequest, run_census
+from areca.runs import run_census
 from areca.runtime import open_client
 
 HEIGHT, WIDTH = 210, 330
-
-
-def quiet(*_args, **_kwargs):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +41,8 @@ def client():
 
 def request_of(world, *, aoi=None, **options):
     folder, model = world
-    items = areca.search(folder / "whole.tif")
-    return RunRequest(
-        recipe="test",
-        title="Test",
-        command="areca run test",
-        scenes=tuple(normalise_items(items, catalog_href=folder / "whole.tif")),
-        model=model,
-        options=areca.PredictOptions(**{"block_tiles": 1, **options}),
-        aoi=aoi,
-    )
+    options = {"block_tiles": 1, **options}
+    return run_request(folder / "whole.tif", model, aoi=aoi, **options)
 
 
 def objects_of(folder: Path) -> gpd.GeoDataFrame:

@@ -11,9 +11,11 @@ from areca.chips.sampling import SampleOptions
 from areca.errors import LabelError, ModelError, RunError
 from areca.evaluation import detect, score_detections
 from areca.labels import CircleLabels, split_ground
-from areca.models.adapter import Detections, load_network
+from areca.models.adapter import load_network
+from areca.models.architectures import build_network
 from areca.models.card import ModelCard
-from areca.models.weights import build_network, load_weights, save_model
+from areca.models.found import Detections
+from areca.models.weights import load_weights, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.images import Check, TrainImage
 from areca.training.loop import FitOptions, fit_network, measure_bands, schedule

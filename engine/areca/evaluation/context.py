@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from areca.models.adapter import Detections, LoadedModel, Raw
+    from areca.models.adapter import LoadedModel, Raw
     from areca.models.card import ModelCard
     from areca.models.contracts import Contract
-    from areca.models.found import Found
+    from areca.models.found import Detections, Found
 
 MOVED_PX = 0.25
 """A detection that moves further than this has changed."""

@@ -11,7 +11,7 @@ import xarray as xr
 
 from areca.inference import PredictOptions, Predictor, predict_block
 from areca.inference.session import Session, torch_threads
-from areca.models.adapter import Detections
+from areca.models.found import Detections
 from areca.models.handle import Model
 from areca.objects import settle_seams
 from areca.tiles import BlockGrid, Lattice, Window, pad_block

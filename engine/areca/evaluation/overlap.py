@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from areca.models.adapter import Detections
+    from areca.models.found import Detections
 
 
 def score_overlap(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.labels import CircleLabels
-    from areca.models.adapter import Detections
+    from areca.models.found import Detections
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import numpy as np
 
 from areca.errors import DeviceMemoryError
 from areca.features import FeatureStack, standardize
-from areca.inference.detect import Detected, detect_tiles
-from areca.inference.segment import Segmented, segment_tiles
-from areca.objects import empty_candidates
+from areca.inference.detect import Detected
+from areca.inference.passes import run_passes
+from areca.inference.segment import Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,22 +109,18 @@ def _predict_once(
     if predictor.ring_px:
         tiles = predictor.tiles_around(window)
     wanted = [t for t in tiles if _has_pixels(valid, t, padded, predictor)]
-    if predictor.is_dense:
-        classes = Segmented(valid, padded, window)
-        seconds = segment_tiles(pixels, wanted, how, (classes, padded))
-        settled = oversize = empty_candidates()
-        rasters = classes.rasters(predictor)
-    else:
-        found = Detected(valid, padded, window)
-        seconds = detect_tiles(pixels, wanted, how, (found, padded))
-        settled, oversize = found.settle(predictor)
-        rasters = found.rasters(predictor)
+    found = (Segmented if predictor.is_dense else Detected)(valid, padded, window)
+    seconds = 0.0
+    for done in run_passes(pixels, padded, wanted, how):
+        seconds += done.seconds
+        found.take(done, how)
+    settled, oversize = found.settle(predictor)
     return BlockPrediction(
         candidates=settled,
         oversize=oversize,
         tiles=len(wanted),
         forward_s=seconds,
-        rasters=rasters,
+        rasters=found.rasters(predictor),
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import shapely
 
-from areca.inference.passes import run_passes
 from areca.objects import (
     centred_in,
     empty_candidates,
@@ -19,8 +17,6 @@ from areca.objects import (
 from areca.tiles import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from areca.inference.passes import Pass
@@ -47,16 +43,22 @@ class Detected:
         """
         self._valid, self._padded, self._window = valid, padded, window
         self._tables = [empty_candidates().assign(cut=False)]
-        self._scores: NDArray[np.float32] | None = None
+        self._scores = np.zeros((window.height, window.width), np.float32)
 
-    def add(self, found: pd.DataFrame, tile: Tile, predictor: Predictor) -> None:
-        """Take the candidates that one tile offers."""
-        if predictor.rasters:
-            seen = _on_pixels(found, self._valid, self._padded)
-            self._paint(seen, tile, predictor)
-        core = predictor.lattice.core(tile)
-        if core.intersection(self._window) is not None:
-            self._tables.append(found)
+    def take(self, done: Pass, how: tuple[Predictor, Session]) -> None:
+        """Take what the tiles of one forward pass offer.
+
+        Args:
+            done: The pass.
+            how: The predictor, and the model in memory.
+        """
+        predictor, session = how
+        for tile, found in _decode(done, predictor, session):
+            if predictor.rasters:
+                self._paint(_on_pixels(found, self._valid, self._padded), predictor)
+            core = predictor.lattice.core(tile)
+            if core.intersection(self._window) is not None:
+                self._tables.append(found)
 
     def settle(self, predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the settled candidates of the block, and those that are too large."""
@@ -76,75 +78,29 @@ class Detected:
         """Return the raster of scores, if one was asked for; NaN: nothing was seen."""
         if not predictor.rasters:
             return {}
-        empty = np.zeros((self._window.height, self._window.width), np.float32)
-        scores = empty if self._scores is None else self._scores
         seen = self._valid[self._window.slices_in(self._padded)]
-        return {"score": np.where(seen, scores, np.float32(np.nan))}
+        return {"score": np.where(seen, self._scores, np.float32(np.nan))}
 
-    def _paint(self, found: pd.DataFrame, tile: Tile, predictor: Predictor) -> None:
-        """Raise the scores of the pixels that a tile's candidates cover.
-
-        Each tile paints its own candidates counted from its own corner, so that a
-        pixel on the line of an outline falls the same way in every block.
-        """
-        core = predictor.lattice.core(tile)
-        around = core.grow(math.ceil(predictor.reach_px))
-        common = around.intersection(self._window)
+    def _paint(self, found: pd.DataFrame, predictor: Predictor) -> None:
+        """Raise the scores of the pixels that some candidates cover."""
         too_large = larger_than(found, predictor.model.card.max_object_px)
         small = found[~(too_large | found["cut"].to_numpy(bool))]
-        if common is None or small.empty:
-            return
-        if self._scores is None:
-            shape = (self._window.height, self._window.width)
-            self._scores = np.zeros(shape, np.float32)
-        layer = paint_scores(small, around, predictor.contract)
-        mine = self._scores[common.slices_in(self._window)]
-        np.maximum(mine, layer[common.slices_in(around)], out=mine)
-
-
-def detect_tiles(
-    pixels: NDArray[np.float32],
-    tiles: Sequence[Tile],
-    how: tuple[Predictor, Session],
-    into: tuple[Detected, Window],
-) -> float:
-    """Run tiles and add what they offer to a block.
-
-    Args:
-        pixels: Shape (band, height, width) of the padded block, standardised.
-        tiles: The tiles, in a fixed order.
-        how: The predictor, and the model in memory.
-        into: The block, and its padded window.
-
-    Returns:
-        Seconds in forward passes.
-    """
-    predictor, session = how
-    block, padded = into
-    seconds = 0.0
-    for done in run_passes(pixels, padded, tiles, how):
-        seconds += done.seconds
-        for tile, table in _decode(done, predictor, session):
-            block.add(table, tile, predictor)
-    return seconds
+        paint_scores(small, predictor.contract, (self._scores, self._window))
 
 
 def paint_scores(
-    found: pd.DataFrame, window: Window, contract: str
-) -> NDArray[np.float32]:
-    """Return the highest score of any candidate on each pixel of a window.
+    found: pd.DataFrame, contract: str, onto: tuple[NDArray[np.float32], Window]
+) -> None:
+    """Raise each pixel to the highest score of any candidate on it, in place.
 
     A candidate is on a pixel if its disc, box or outline holds the pixel's centre.
 
     Args:
         found: A candidate table.
-        window: Absolute pixels.
         contract: What the model gives; it says which shape a candidate has.
-
-    Returns:
-        Shape (height, width); 0 where there is none.
+        onto: Scores, shape (height, width), and their window in absolute pixels.
     """
-    layer = np.zeros((window.height, window.width), np.float32)
+    layer, window = onto
     outlines = np.empty(0, object)
     if "outline" in found:
         outlines = shapely.from_wkb(found["outline"].to_numpy())
@@ -166,7 +122,6 @@ def paint_scores(
             inside = (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
         part = layer[near.slices_in(window)]
         np.maximum(part, scores[number], out=part, where=inside)
-    return layer
 
 
 def _decode(

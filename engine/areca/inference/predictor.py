@@ -47,10 +47,14 @@ class Predictor:
         return math.ceil(self.reach_px) if self.rasters else 0
 
     @property
+    def ring_tiles(self) -> int:
+        """Tiles beyond each side of a block that it predicts as well."""
+        return -(-self.ring_px // self.lattice.core_px)
+
+    @property
     def halo_px(self) -> int:
         """Pixels beyond each side of a block that its tiles see."""
-        ring_tiles = -(-self.ring_px // self.lattice.core_px)
-        return ring_tiles * self.lattice.core_px + self.model.card.halo_px
+        return self.ring_tiles * self.lattice.core_px + self.model.card.halo_px
 
     @property
     def reach_px(self) -> float:
@@ -63,7 +67,7 @@ class Predictor:
         """Share of the model's pixels that are computed twice, for halos, 0 to 1."""
         card = self.model.card
         rows = self.options.block_tiles
-        ringed = rows + 2 * -(-self.ring_px // self.lattice.core_px)
+        ringed = rows + 2 * self.ring_tiles
         return 1 - (rows / ringed * card.core_px / card.tile_px) ** 2
 
     @property

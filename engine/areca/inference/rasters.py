@@ -10,7 +10,7 @@ import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from dask.delayed import delayed
 
-from areca.inference.segment import NODATA
+from areca.objects import NODATA
 from areca.tiles import cube_geobox
 
 if TYPE_CHECKING:

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from areca.inference.passes import run_passes
 from areca.inference.views import VIEWS
+from areca.objects import NODATA, empty_candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    import pandas as pd
     from numpy.typing import NDArray
 
+    from areca.inference.passes import Pass
     from areca.inference.predictor import Predictor
     from areca.inference.session import Session
     from areca.tiles import Tile, Window
-
-NODATA = 255
-"""Class of pixels that were not seen; never a class of a model."""
 
 
 class Segmented:
@@ -45,18 +44,33 @@ class Segmented:
         self._seen = valid[window.slices_in(padded)]
         self._sum: NDArray[np.float32] | None = None
         self._weight = np.zeros(self._seen.shape, np.float32)
+        self._views = np.zeros(0, np.float32)
         self._layers: dict[str, NDArray[np.generic]] = {}
 
-    def add(
-        self, scores: NDArray[np.float32], tile: Tile, predictor: Predictor
-    ) -> None:
-        """Take the scores (class, tile, tile) of one tile.
+    def take(self, done: Pass, how: tuple[Predictor, Session]) -> None:
+        """Take one forward pass.
 
         Args:
-            scores: Logits of a tile that stands alone (`is_alone`), else probabilities.
-            tile: Which tile.
-            predictor: The model on its lattice.
+            done: The pass; those of one batch follow each other, view by view.
+            how: The predictor, and the model in memory.
         """
+        predictor = how[0]
+        views = VIEWS[predictor.options.augment]
+        scores = done.view.undo(done.raw["logits"])
+        if not is_alone(predictor):
+            # The views of a tile are summed before its neighbours are added: one order
+            # for every pixel, however the tiles fell into batches.
+            shares = np.stack([softmax(logits) for logits in scores])
+            self._views = shares if done.view == views[0] else self._views + shares
+            scores = self._views / np.float32(len(views))
+        if done.view == views[-1]:
+            for place, tile in enumerate(done.tiles):
+                self._add(scores[place], tile, predictor)
+
+    def _add(
+        self, scores: NDArray[np.float32], tile: Tile, predictor: Predictor
+    ) -> None:
+        """Take the logits of a tile that stands alone, else its probabilities."""
         core = predictor.lattice.core(tile)
         around = core.grow(predictor.options.blend_px)
         common = around.intersection(self._window)
@@ -77,17 +91,17 @@ class Segmented:
         self._sum[:, *here] += part * weight
         self._weight[here] += weight
 
+    def settle(self, _predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return no candidates and none that are too large: regions come later."""
+        return empty_candidates(), empty_candidates()
+
     def rasters(self, predictor: Predictor) -> dict[str, NDArray[np.generic]]:
         """Return the class raster, "top1", and what else was asked for."""
         if self._sum is not None:
             # A neighbour without any pixel was not predicted: its weight is missing.
             weight = np.where(self._weight > 0, self._weight, np.float32(1))
-            self._keep(
-                (self._sum / weight).astype(np.float32),
-                self._window,
-                predictor,
-                summed=True,
-            )
+            mean = (self._sum / weight).astype(np.float32)
+            self._keep(mean, self._window, predictor)
         label = np.where(self._seen, self._layer("label", "uint8"), np.uint8(NODATA))
         layers = {
             name: np.where(self._seen, self._layer(name, "float32"), np.float32(np.nan))
@@ -96,17 +110,12 @@ class Segmented:
         return {"label": label, **layers}
 
     def _keep(
-        self,
-        scores: NDArray[np.float32],
-        place: Window,
-        predictor: Predictor,
-        *,
-        summed: bool = False,
+        self, scores: NDArray[np.float32], place: Window, predictor: Predictor
     ) -> None:
         here = place.slices_in(self._window)
-        label = classify(scores, predictor, is_probability=summed)
+        share = softmax(scores) if is_alone(predictor) else scores
+        label = classify(scores, share, predictor)
         self._layer("label", "uint8")[here] = label
-        share = scores if summed else softmax(scores)
         for name in _layers(predictor):
             self._layer(name, "float32")[here] = CONFIDENCES[name](share, label)
 
@@ -116,51 +125,15 @@ class Segmented:
         return self._layers[name]
 
 
-def segment_tiles(
-    pixels: NDArray[np.float32],
-    tiles: Sequence[Tile],
-    how: tuple[Predictor, Session],
-    into: tuple[Segmented, Window],
-) -> float:
-    """Run tiles and add what they give to a block.
-
-    Args:
-        pixels: Shape (band, height, width) of the padded block, standardised.
-        tiles: The tiles, in a fixed order.
-        how: The predictor, and the model in memory.
-        into: The block, and its padded window.
-
-    Returns:
-        Seconds in forward passes.
-    """
-    block, padded = into
-    predictor = how[0]
-    views = len(VIEWS[predictor.options.augment])
-    seconds, shares = 0.0, np.zeros(1, np.float32)
-    for number, done in enumerate(run_passes(pixels, padded, tiles, how)):
-        seconds += done.seconds
-        scores = done.view.undo(done.raw["logits"])
-        if not is_alone(predictor):
-            # The views of a tile are summed before its neighbours are added: one order
-            # for every pixel, however the tiles fell into batches.
-            shares = shares + np.stack([softmax(logits) for logits in scores])
-            scores = shares / np.float32(views)
-        if (number + 1) % views == 0:
-            for place, tile in enumerate(done.tiles):
-                block.add(scores[place], tile, predictor)
-            shares = np.zeros(1, np.float32)
-    return seconds
-
-
 def classify(
-    scores: NDArray[np.float32], predictor: Predictor, *, is_probability: bool
+    scores: NDArray[np.float32], share: NDArray[np.float32], predictor: Predictor
 ) -> NDArray[np.uint8]:
     """Return the best class of each pixel; of equal ones the first.
 
     Args:
         scores: Shape (class, height, width), logits or probabilities.
+        share: The probabilities.
         predictor: Says whether background counts, and the threshold.
-        is_probability: Whether the scores are probabilities.
 
     Returns:
         Shape (height, width).
@@ -177,7 +150,6 @@ def classify(
         np.copyto(best, scores[number], where=better)
         label[better] = number
     if options.threshold is not None and background is not None:
-        share = scores if is_probability else softmax(scores)
         label[_top(share, label) < options.threshold] = background
     return label
 

@@ -12,6 +12,7 @@ from areca.models.adapter_dense import DenseSegmenter
 from areca.models.checks import refuse_not_finite
 from areca.models.contracts import WHOLE_FILE
 from areca.models.found import Detections
+from areca.models.loaded import Loaded
 from areca.models.weights import load_weights
 from areca.models.whole_files import load_file
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from areca.models.found import Found
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
-
-__all__ = ["Detections", "HeatmapDetector", "LoadedModel", "Raw", "load_network"]
 
 Raw = dict[str, Any]
 """What a forward pass returns: named arrays in host memory, the batch first, or lists
@@ -57,25 +56,15 @@ class LoadedModel(Protocol):
         ...
 
 
-class HeatmapDetector:
+class HeatmapDetector(Loaded):
     """The centre + radius network, folded and ready for inference."""
 
     def __init__(self, network: CentreRadiusNet, card: ModelCard) -> None:
         """Take over a network: it is folded in place and cannot be trained again."""
+        super().__init__(card)
         network.fold()
         self._network = network.to(memory_format=torch.channels_last)
         self._device = next(network.parameters()).device
-        self._card = card
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._card
-
-    @property
-    def contract(self) -> Contract:
-        """Always "heatmap"."""
-        return self._card.contract
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -98,7 +87,7 @@ class HeatmapDetector:
             # NCHW in memory: everything after reads one channel at a time.
             values: NDArray[np.float32] = out.cpu().contiguous().numpy()
         bad = int(values.size - np.isfinite(values).sum())
-        refuse_not_finite(bad, values.size, self._card)
+        refuse_not_finite(bad, values.size, self.card)
         return {
             "heat": values[:, :classes],
             "offset": values[:, classes : classes + 2],
@@ -130,7 +119,7 @@ class HeatmapDetector:
         self, raw: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]
     ) -> Detections:
         label, row, col = np.nonzero(mask)
-        stride = np.float32(self._card.stride)
+        stride = np.float32(self.card.stride)
         half = np.float32(0.5)
         offset = raw["offset"][:, row, col]
         log_radius = np.clip(

@@ -15,6 +15,7 @@ from areca.errors import ModelError
 from areca.models.checks import Finite, check_batch, check_count
 from areca.models.detectors import lowest_score
 from areca.models.found import Boxes, Masks
+from areca.models.loaded import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from areca.models.adapter import Raw
     from areca.models.card import ModelCard
-    from areca.models.contracts import Contract
 
 _HEADS = ("head", "rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor")
 """Modules whose outputs must be finite. What comes after drops NaN in silence, because
@@ -36,7 +36,7 @@ _DRAWN_AT_ONCE = 32
 """Masks drawn in one go: 32 MiB of float32 for a tile of 512 px."""
 
 
-class BoxDetector:
+class BoxDetector(Loaded):
     """A detector of torchvision, ready for inference.
 
     A tile gets the same boxes whatever shares its batch: the convolutions see each
@@ -46,20 +46,10 @@ class BoxDetector:
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         """Take over a network: it is put into eval mode."""
+        super().__init__(card)
         self._network: Any = network.eval().to(memory_format=torch.channels_last)
         self._device = next(network.parameters()).device
         self._finite = Finite(network, _HEADS)
-        self._card = card
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._card
-
-    @property
-    def contract(self) -> Contract:
-        """What the model gives: "boxes" or "masks"."""
-        return self._card.contract
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -73,13 +63,13 @@ class BoxDetector:
             `areca.errors.PredictError` where the batch has another shape, an output is
             not finite, or a tile has more than 100,000 boxes.
         """
-        check_batch(batch, self._card)
+        check_batch(batch, self.card)
         with torch.inference_mode():
             tiles = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
             tiles = tiles.contiguous(memory_format=torch.channels_last)
             results = self._detect(tiles)
-        self._finite.check(self._card)
-        check_count([len(result["scores"]) for result in results], self._card)
+        self._finite.check(self.card)
+        check_count([len(result["scores"]) for result in results], self.card)
         return {
             name: [result[name].float().cpu().numpy() for result in results]
             for name in results[0]
@@ -113,14 +103,14 @@ class BoxDetector:
         Raises:
             ModelError: The network has dropped boxes above this score already.
         """
-        floor = lowest_score(self._card)
+        floor = lowest_score(self.card)
         if score_threshold < floor:
             raise ModelError(
                 f"the score threshold {score_threshold} is below {floor}, under which "
-                f"model {self._card.name!r} drops boxes itself; take {floor} or more, "
+                f"model {self.card.name!r} drops boxes itself; take {floor} or more, "
                 "or lower the card's score_threshold"
             )
-        return decode_boxes(raw, score_threshold, self._card)
+        return decode_boxes(raw, score_threshold, self.card)
 
 
 def decode_boxes(raw: Raw, score_threshold: float, card: ModelCard) -> list[Boxes]:

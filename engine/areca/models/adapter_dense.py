@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from areca.errors import PredictError
 from areca.models.checks import check_batch, refuse_not_finite
+from areca.models.loaded import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,28 +19,17 @@ if TYPE_CHECKING:
 
     from areca.models.adapter import Raw
     from areca.models.card import ModelCard
-    from areca.models.contracts import Contract
     from areca.models.found import Found
 
 
-class DenseSegmenter:
+class DenseSegmenter(Loaded):
     """A dense network, ready for inference."""
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         """Take over a network: it is put into eval mode."""
+        super().__init__(card)
         self._network = network.eval().to(memory_format=torch.channels_last)
         self._device = next(network.parameters()).device
-        self._card = card
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._card
-
-    @property
-    def contract(self) -> Contract:
-        """Always "logits"."""
-        return self._card.contract
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -52,17 +42,17 @@ class DenseSegmenter:
             `areca.errors.PredictError` where the batch or the output has another
             shape, or an output is not finite.
         """
-        check_batch(batch, self._card)
+        check_batch(batch, self.card)
         with torch.inference_mode(), self._precision():
             tiles = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
             out = self._network(tiles.contiguous(memory_format=torch.channels_last))
         if isinstance(out, dict):
             out = out["out"]  # DeepLabV3 of torchvision
-        return {"logits": checked_logits(_host(out), len(batch), self._card)}
+        return {"logits": checked_logits(_host(out), len(batch), self.card)}
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self._card.precision == "bf16"
+            self._device.type, torch.bfloat16, enabled=self.card.precision == "bf16"
         )
 
     def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
@@ -72,7 +62,7 @@ class DenseSegmenter:
             PredictError: Always.
         """
         raise PredictError(
-            f"model {self._card.name!r} gives logits ({', '.join(raw)}), no objects "
+            f"model {self.card.name!r} gives logits ({', '.join(raw)}), no objects "
             f"with a score of {score_threshold} or more; segment with it"
         )
 

@@ -61,7 +61,7 @@ def build_network(card: ModelCard) -> nn.Module:
 
 def _builder(name: str) -> Callable[[ModelCard], nn.Module]:
     if name == "centre-radius":
-        return build_centre_radius
+        return _build_centre_radius
     # Here: they bring torchvision and its 1 s, which only these models need.
     from areca.models import segmenters  # noqa: PLC0415
 
@@ -74,23 +74,11 @@ def _builder(name: str) -> Callable[[ModelCard], nn.Module]:
     return lambda card: widen(build_detector(card), card.bands)
 
 
-def build_centre_radius(card: ModelCard) -> CentreRadiusNet:
-    """Return the centre + radius network of a card, with random weights.
-
-    Raises:
-        ModelError: the card's architecture options do not fit the architecture.
-    """
-    try:
-        return CentreRadiusNet(
-            bands=len(card.bands),
-            classes=len(card.labels),
-            **card.architecture_options,
-        )
-    except TypeError as error:
-        raise ModelError(
-            f"model {card.name!r}: architecture_options "
-            f"{dict(card.architecture_options)} do not fit {card.architecture}: {error}"
-        ) from error
+def _build_centre_radius(card: ModelCard) -> CentreRadiusNet:
+    """Return the centre + radius network of a card, with random weights."""
+    return CentreRadiusNet(
+        bands=len(card.bands), classes=len(card.labels), **card.architecture_options
+    )
 
 
 def widen(network: nn.Module, bands: Sequence[str], how: How = "mean") -> nn.Module:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from areca.errors import PredictError
+from areca.errors import ModelError, PredictError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -51,6 +51,24 @@ def refuse_not_finite(bad: int, size: int, card: ModelCard) -> None:
         raise PredictError(
             f"model {card.name!r} gave {bad} of {size} outputs that are not finite; "
             "check that the input is standardised and that missing pixels are 0"
+        )
+
+
+def check_known(card: ModelCard, options: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse options that an architecture does not have: constructors swallow some.
+
+    Args:
+        card: The card.
+        options: Names that the card gives.
+        known: Names that there are, as they are told.
+
+    Raises:
+        ModelError: There is another one.
+    """
+    if wrong := sorted(set(options) - set(known)):
+        raise ModelError(
+            f"model {card.name!r}: architecture_options {', '.join(wrong)} are none of "
+            f"{card.architecture}; it has {', '.join(known)}"
         )
 
 

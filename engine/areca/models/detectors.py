@@ -20,7 +20,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from typing_extensions import override
 
 from areca.errors import ModelError
-from areca.models.checks import MOST_BOXES
+from areca.models.checks import MOST_BOXES, check_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -184,17 +184,10 @@ def _anchors(options: dict[str, Any], argument: str, levels: int) -> dict[str, A
 
 
 def _check(card: ModelCard, options: Mapping[str, Any], kind: type[nn.Module]) -> None:
-    """Refuse options that the class does not have: some constructors swallow them.
-
-    Raises:
-        ModelError: There is such an option.
-    """
-    known = set(inspect.signature(kind).parameters) - _NOT_OPTIONS
-    if wrong := sorted(options.keys() - known):
-        raise ModelError(
-            f"model {card.name!r}: architecture_options {', '.join(wrong)} are none of "
-            f"{card.architecture}; it has {', '.join(sorted(known))}"
-        )
+    """Refuse options that the class does not have."""
+    check_known(
+        card, options, sorted(inspect.signature(kind).parameters.keys() - _NOT_OPTIONS)
+    )
 
 
 _RCNN: dict[str, Any] = {

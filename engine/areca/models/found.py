@@ -69,7 +69,25 @@ def _reaches(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Detections:
+class _Scored:
+    """What every object found has; all fields are arrays with one entry an object."""
+
+    score: NDArray[np.float32]
+    """Confidence, 0 to 1."""
+    label: NDArray[np.int32]
+    """Class, an index into the card's labels."""
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, index: Index, /) -> Self:
+        """Return the objects of an index or a mask, copied."""
+        names = self.__dataclass_fields__
+        return type(self)(**{name: getattr(self, name)[index] for name in names})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detections(_Scored):
     """Circles found in one tile, all arrays of shape (n,)."""
 
     x: NDArray[np.float32]
@@ -78,23 +96,6 @@ class Detections:
     """Row of the centre, px; the middle of the first pixel is 0.5."""
     radius: NDArray[np.float32]
     """Radius, px."""
-    score: NDArray[np.float32]
-    """Confidence, 0 to 1."""
-    label: NDArray[np.int32]
-    """Class, an index into the card's labels."""
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, index: Index, /) -> Detections:
-        """Return the detections of an index or a mask, copied."""
-        return Detections(
-            x=self.x[index],
-            y=self.y[index],
-            radius=self.radius[index],
-            score=self.score[index],
-            label=self.label[index],
-        )
 
     def candidates(self, corner: Window, tile: Tile) -> pd.DataFrame:
         """Return the circles as a candidate table (see `Found`)."""
@@ -113,7 +114,7 @@ class Detections:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Boxes:
+class Boxes(_Scored):
     """Boxes found in one tile, all arrays of shape (n,)."""
 
     x_min: NDArray[np.float32]
@@ -124,24 +125,12 @@ class Boxes:
     """Right edge, px."""
     y_max: NDArray[np.float32]
     """Lower edge, px."""
-    score: NDArray[np.float32]
-    """Confidence, 0 to 1."""
-    label: NDArray[np.int32]
-    """Class, an index into the card's labels."""
-
-    def __len__(self) -> int:
-        return len(self.score)
 
     @property
     def bounds(self) -> NDArray[np.float64]:
         """Left, top, right and bottom, shape (n, 4), px."""
         edges = (self.x_min, self.y_min, self.x_max, self.y_max)
         return np.stack(edges, axis=1).astype(np.float64)
-
-    def take(self, index: Index, /) -> Self:
-        """Return the boxes of an index or a mask, copied."""
-        names = self.__dataclass_fields__
-        return type(self)(**{name: getattr(self, name)[index] for name in names})
 
     def candidates(self, corner: Window, tile: Tile) -> pd.DataFrame:
         """Return the boxes as a candidate table (see `Found`)."""

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from areca.errors import ModelError
+from areca.models.checks import check_known
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +44,7 @@ def build_deeplab(card: ModelCard) -> nn.Module:
     Options: `backbone` (resnet50, resnet101 or mobilenet) and `aux_loss`.
 
     Raises:
-        ModelError: An option is not one of these.
+        ModelError: The backbone is not one of these.
     """
     from torchvision.models import segmentation  # noqa: PLC0415 - an extra
 
@@ -54,11 +55,7 @@ def build_deeplab(card: ModelCard) -> nn.Module:
             f"model {card.name!r}: deeplabv3 has no backbone {backbone!r}; it has "
             f"{', '.join(_DEEPLAB)}"
         )
-    if wrong := sorted(options.keys() - {"aux_loss"}):
-        raise ModelError(
-            f"model {card.name!r}: architecture_options {', '.join(wrong)} are none of "
-            "deeplabv3; it has backbone, aux_loss"
-        )
+    check_known(card, options, ["backbone", "aux_loss"])
     build = getattr(segmentation, _DEEPLAB[backbone])
     network: nn.Module = build(
         weights=None, weights_backbone=None, num_classes=len(card.labels), **options
@@ -71,22 +68,14 @@ def build_smp(card: ModelCard) -> nn.Module:
 
     Options: `encoder` (a name of that package, or `tu-` and a name of timm; by default
     resnet34) and what the constructor takes. All input bands are built in.
-
-    Raises:
-        ModelError: An option is none of the constructor's, or one that areca gives.
     """
     import segmentation_models_pytorch as smp  # noqa: PLC0415 - an extra
 
     options: dict[str, Any] = dict(card.architecture_options)
     encoder = options.pop("encoder", "resnet34")
     kind = getattr(smp, _SMP[card.architecture])
-    # Checked here, because the encoders swallow what they do not know.
-    known = set(inspect.signature(kind).parameters) - _NOT_OPTIONS
-    if wrong := sorted(options.keys() - known):
-        raise ModelError(
-            f"model {card.name!r}: architecture_options {', '.join(wrong)} are none of "
-            f"{card.architecture}; it has encoder, {', '.join(sorted(known))}"
-        )
+    known = inspect.signature(kind).parameters.keys() - _NOT_OPTIONS
+    check_known(card, options, ["encoder", *sorted(known)])
     network: nn.Module = kind(
         encoder_name=encoder,
         encoder_weights=None,

@@ -15,8 +15,6 @@ from areca.models.handle import CARD_NAME, Model
 from areca.models.network import count_parameters
 from areca.models.states import fit_state, read_state
 
-__all__ = ["build_network", "load_weights", "save_model"]
-
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -26,6 +26,7 @@ from areca.errors import ModelError, PredictError
 from areca.models.adapter_dense import checked_logits
 from areca.models.checks import check_batch, check_count, refuse_not_finite
 from areca.models.contracts import TRUSTED_ONLY
+from areca.models.loaded import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from areca.models.adapter import Raw
     from areca.models.card import ModelCard
-    from areca.models.contracts import Contract
     from areca.models.found import Found
     from areca.models.handle import Model
 
@@ -53,23 +53,13 @@ class Run(Protocol):
         ...
 
 
-class WholeFile:
+class WholeFile(Loaded):
     """A network that came whole from its file, ready for inference."""
 
     def __init__(self, run: Run, card: ModelCard) -> None:
         """Wrap a function."""
+        super().__init__(card)
         self._run = run
-        self._card = card
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._card
-
-    @property
-    def contract(self) -> Contract:
-        """What the card says."""
-        return self._card.contract
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -84,33 +74,33 @@ class WholeFile:
             PredictError: The batch or the output has another shape, an output is not
                 finite, or there are too many boxes.
         """
-        check_batch(batch, self._card)
+        check_batch(batch, self.card)
         out = self._run(np.ascontiguousarray(batch))
-        if self._card.contract == "logits":
+        if self.card.contract == "logits":
             values = np.asarray(_first(out), np.float32)
-            return {"logits": checked_logits(values, len(batch), self._card)}
+            return {"logits": checked_logits(values, len(batch), self.card)}
         arrays = self._parts(out)
         if any(len(values) != len(batch) for values in arrays.values()):
             told = {name: len(values) for name, values in arrays.items()}
             raise PredictError(
-                f"model {self._card.name!r} gave {told} for {len(batch)} tiles; each "
+                f"model {self.card.name!r} gave {told} for {len(batch)} tiles; each "
                 "output needs one entry per tile"
             )
         raw = {name: list(map(np.asarray, values)) for name, values in arrays.items()}
         flat = [v for values in raw.values() for v in values]
         bad = sum(int(v.size - np.isfinite(v).sum()) for v in flat)
-        refuse_not_finite(bad, sum(v.size for v in flat), self._card)
-        check_count([len(v) for v in raw["scores"]], self._card)
+        refuse_not_finite(bad, sum(v.size for v in flat), self.card)
+        check_count([len(v) for v in raw["scores"]], self.card)
         return raw
 
     def _parts(self, out: object) -> Mapping[str, Sequence[Any]]:
-        names = _PARTS[self._card.contract]
+        names = _PARTS[self.card.contract]
         if isinstance(out, (list, tuple)) and len(out) == len(names):
             out = dict(zip(names, out, strict=True))
         if not isinstance(out, dict) or set(names) - out.keys():
             given = sorted(out) if isinstance(out, dict) else type(out).__name__
             raise PredictError(
-                f"model {self._card.name!r} gave {given}; for {self._card.contract} it "
+                f"model {self.card.name!r} gave {given}; for {self.card.contract} it "
                 f"must give {', '.join(names)}, by name or in this order"
             )
         return {name: out[name] for name in names}
@@ -121,14 +111,14 @@ class WholeFile:
         Raises:
             PredictError: The model gives logits.
         """
-        if self._card.contract == "logits":
+        if self.card.contract == "logits":
             raise PredictError(
-                f"model {self._card.name!r} gives logits, no objects; segment with it"
+                f"model {self.card.name!r} gives logits, no objects; segment with it"
             )
         # Here: it brings torchvision, an extra.
         from areca.models.adapter_boxes import decode_boxes  # noqa: PLC0415
 
-        return decode_boxes(raw, score_threshold, self._card)
+        return decode_boxes(raw, score_threshold, self.card)
 
 
 def load_file(model: Model, device: str, *, trust: bool) -> WholeFile:
@@ -178,7 +168,7 @@ def _open_onnx(model: Model, device: str) -> Run:
     data = model.checked_weights()
     try:
         session = onnxruntime.InferenceSession(data, options, providers=[kind])
-    except Exception as error:
+    except Exception as error:  # its errors share no other base
         raise ModelError(
             f"{model.weights_path} is no ONNX graph that onnxruntime can run: "
             f"{str(error).partition(chr(10))[0]}"

@@ -12,12 +12,13 @@ from areca.objects.corners import canonical
 from areca.objects.duplicates import drop_duplicates
 from areca.objects.identity import object_ids
 from areca.objects.nms import find_overlaps, suppress
-from areca.objects.pieces import SCORE_UNIT, empty_pieces, polygonise_block
+from areca.objects.pieces import NODATA, SCORE_UNIT, empty_pieces, polygonise_block
 from areca.objects.seams import settle_block, settle_seams
 from areca.objects.stitch import stitch
 from areca.objects.table import ImageSource, Origin, empty_objects, objects_table
 
 __all__ = [
+    "NODATA",
     "SCORE_UNIT",
     "ImageSource",
     "Origin",

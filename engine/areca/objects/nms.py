@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from areca.errors import RunError
+from areca.objects.groups import number_groups
 from areca.objects.identity import cell_keys
 
 if TYPE_CHECKING:
@@ -35,11 +34,9 @@ class Overlaps:
     count: int
     """Number of candidates."""
 
-    def components(self) -> NDArray[np.int32]:
+    def components(self) -> NDArray[np.int64]:
         """Return the connected component of each candidate, shape (n,)."""
-        ones = np.ones(len(self.first), np.int8)
-        graph = coo_array((ones, (self.first, self.second)), (self.count, self.count))
-        return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+        return number_groups(self.count, self.first, self.second)
 
 
 def find_overlaps(candidates: pd.DataFrame, threshold: float) -> Overlaps:
@@ -114,7 +111,7 @@ def keep_best(overlaps: Overlaps, rank: NDArray[np.intp]) -> NDArray[np.bool_]:
     return ~dropped
 
 
-def check_components(components: NDArray[np.int32]) -> None:
+def check_components(components: NDArray[np.int64]) -> None:
     """Refuse a component that no single process should hold.
 
     Args:

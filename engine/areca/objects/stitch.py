@@ -129,7 +129,6 @@ def _polygons(
     number = begin[borders[:, 0]] + borders[:, 5]
     met = number_groups(len(geometry), number[edges[0]], number[edges[1]])
     # Number the united polygons as `polygonise_block` does: by their first pixels.
-    # Number the united polygons as `polygonise_block` does: by their first pixels.
     order = np.lexsort((*_first_corners(geometry), regions))
     first = np.sort(first_of_each(met[order]))
     home = regions[order[first]]

@@ -18,6 +18,8 @@ from areca.objects import find_overlaps
 from areca.tiles import Window
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from areca.inference import Area
     from areca.runs.plan import RunPlan
     from areca.tiles import Block
@@ -45,16 +47,7 @@ def blocks_to_add(plan: RunPlan, seams: pd.DataFrame) -> list[Block]:
         rows["x_min"] - reach, rows["y_min"] - reach,
         rows["x_max"] + reach, rows["y_max"] + reach,
     )  # fmt: skip
-    if not len(boxes):
-        return []
-    near = Window.around(shapely.total_bounds(boxes).tolist())
-    known = {block.name for block in plan.blocks}
-    others = [b for b in plan.with_imagery(near) if b.name not in known]
-    if not others:
-        return []
-    tree = shapely.STRtree(boxes)
-    hit, _ = tree.query([window_box(b.window) for b in others], predicate="intersects")
-    return [others[number] for number in np.unique(hit)]
+    return _blocks_touching(plan, boxes)
 
 
 def _blocks_of_regions(plan: RunPlan, area: Area, seams: pd.DataFrame) -> list[Block]:
@@ -63,15 +56,23 @@ def _blocks_of_regions(plan: RunPlan, area: Area, seams: pd.DataFrame) -> list[B
     outlines = shapely.from_wkb(regions["outline"].to_numpy(object))
     names = pd.MultiIndex.from_frame(regions[["row", "col"]])
     touching = names[shapely.intersects(outlines, area.shape)]
-    outlines = outlines[names.isin(touching)]
-    if not len(outlines):
+    # The neighbour that a region goes on in touches it, if only in a corner.
+    return _blocks_touching(plan, outlines[names.isin(touching)])
+
+
+def _blocks_touching(plan: RunPlan, shapes: NDArray[np.object_]) -> list[Block]:
+    """Return the blocks beyond those of a plan that touch a shape, in order.
+
+    Args:
+        plan: The plan.
+        shapes: Absolute pixels.
+    """
+    if not len(shapes):
         return []
+    # Edges count as touching, so the blocks just beyond the bounds may be wanted.
+    near = Window.around(shapely.total_bounds(shapes).tolist()).grow(1)
     known = {block.name for block in plan.blocks}
-    near = Window.around(shapely.total_bounds(outlines).tolist()).grow(1)
     others = [b for b in plan.with_imagery(near) if b.name not in known]
-    if not others:
-        return []
-    # Half a pixel further lies the neighbour, also over a corner.
-    boxes = [window_box(b.window).buffer(0.5, join_style="mitre") for b in others]
-    hit, _ = shapely.STRtree(outlines).query(boxes, predicate="intersects")
+    boxes = np.array([window_box(b.window) for b in others], object)
+    hit, _ = shapely.STRtree(shapes).query(boxes, predicate="intersects")
     return [others[number] for number in np.unique(hit)]

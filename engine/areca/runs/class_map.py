@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
-from affine import Affine
 from PIL import Image, ImageDraw, ImageFont
 from rasterio.features import rasterize
 
@@ -47,13 +45,10 @@ def draw_outlines(
         An RGB picture of the same size.
     """
     height, width = image.shape[:2]
-    # One pixel aside: on the identity GDAL warns of no georeference.
-    aside = Affine.translation(1, 1)
-    placed = shapely.transform(shapes, lambda points: points + 1)
-    pairs = list(zip(placed, np.arange(1, len(shapes) + 1), strict=True))
+    pairs = list(zip(shapes, np.arange(1, len(shapes) + 1), strict=True))
     owner = np.zeros((height, width), np.int32)
     if pairs:
-        owner = rasterize(pairs, (height, width), transform=aside, dtype="int32")
+        owner = rasterize(pairs, (height, width), dtype="int32")
     colour = np.array(PALETTE, np.float32)[np.asarray(labels, int) % len(PALETTE)]
     table = np.vstack([np.zeros((1, 3), np.float32), colour.reshape(-1, 3)])
     inside = (owner > 0)[..., None]

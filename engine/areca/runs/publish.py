@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from distributed.client import FutureCancelledError
-from distributed.comm.core import CommClosedError
-from distributed.scheduler import KilledWorker
 
-from areca.errors import RunError
 from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
 from areca.objects import objects_table
+from areca.runs.schedule import gather
 from areca.runs.seam_tally import SeamTally
 from areca.runs.seams import tally_centres
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from distributed import Client, Future
+    from distributed import Client
 
     from areca.inference import Area, Predictor
     from areca.objects import Origin
@@ -126,20 +123,10 @@ def publish(
     for start in range(0, len(parts), WAVE):
         wave = parts[start : start + WAVE]
         written = [client.submit(write_part, p, pure=False) for p in wave]
-        tallies += _gather(client, written)
+        tallies += gather(client, written, "the table was written")
     shutil.rmtree(folder.objects, ignore_errors=True)
     folder.staging.rename(folder.objects)
     return [folder.objects / part.path.name for part in parts], tallies
-
-
-def _gather(client: Client, futures: list[Future[SeamTally]]) -> list[SeamTally]:
-    try:
-        return list(client.gather(futures))
-    except (FutureCancelledError, CommClosedError, KilledWorker) as error:
-        raise RunError(
-            f"workers were lost while the table was written ({error}); all blocks are "
-            "kept: run the same command to resume"
-        ) from error
 
 
 def write_part(part: Part) -> SeamTally:

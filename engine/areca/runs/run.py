@@ -16,7 +16,7 @@ from areca.runs.present import present
 from areca.runs.publish import finished, publish, read_seams, settle
 from areca.runs.raster_store import RasterStore
 from areca.runs.result import RunResult
-from areca.runs.schedule import run_blocks
+from areca.runs.schedule import gather, run_blocks
 from areca.runs.seams import audit_seams
 from areca.runs.summary import summarise
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from areca.inference import Predictor
     from areca.runs.ledger import BlockDone
     from areca.runs.plan import RunPlan
     from areca.runs.request import RunRequest
@@ -57,7 +58,7 @@ def run_census(
         return before
     folder.manifest.unlink(missing_ok=True)
     check_software(client)
-    client.submit(check_network, request.plan, pure=False).result()
+    _check_networks(client, request.plan.predictor)
     store = RasterStore.of(folder.rasters, request.plan.grid)
     if request.plan.predictor.rasters:
         store.create(request.plan.grid, request.plan.predictor)
@@ -82,16 +83,28 @@ def run_census(
     return result
 
 
-def check_network(plan: RunPlan) -> None:
-    """Run the model of a plan once, on a worker, before any block.
+def _check_networks(client: Client, predictor: Predictor) -> None:
+    """Let every worker load the model and run it once, before any block.
+
+    On all of them at once, as each would load it with its first block anyway.
+    """
+    checks = [
+        client.submit(check_network, predictor, workers=[worker], pure=False)
+        for worker in client.nthreads()
+    ]
+    gather(client, checks, "the model was loaded")
+
+
+def check_network(predictor: Predictor) -> None:
+    """Load a model in this process and run it once.
 
     Args:
-        plan: The plan of a run.
+        predictor: The model and how to run it.
     """
     # Here, because it brings torch, which only the workers need.
     from areca.inference.session import check_model  # noqa: PLC0415
 
-    check_model(plan.predictor.model, plan.predictor.options)
+    check_model(predictor.model, predictor.options)
 
 
 def _all_blocks(

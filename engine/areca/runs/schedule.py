@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distributed import as_completed
+from distributed.client import FutureCancelledError
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker
 
 from areca.catalog import redact
 from areca.errors import RunError
@@ -90,6 +93,26 @@ def _drain(
             waiting.append((block, attempt + 1))
         else:
             yield done
+
+
+def gather(client: Client, futures: list[Future[Any]], doing: str) -> list[Any]:
+    """Return the results of tasks that must all succeed.
+
+    Args:
+        client: Where they run.
+        futures: The tasks.
+        doing: What they do, for the message.
+
+    Raises:
+        RunError: Their workers were lost.
+    """
+    try:
+        return list(client.gather(futures))
+    except (FutureCancelledError, CommClosedError, KilledWorker) as error:
+        raise RunError(
+            f"workers were lost while {doing} ({error}); all blocks are kept: run the "
+            "same command to resume"
+        ) from error
 
 
 def _report(future: Future[BlockDone], block: Block, ledger: Ledger) -> BlockDone:

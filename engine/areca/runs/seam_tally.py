@@ -9,13 +9,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from areca.errors import GridError
+from areca.objects import NODATA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.tiles import BlockGrid, Window
 
-NODATA = 255
 RADIUS_STEPS = 256
 """Radii are summed in whole 1/256 pixel, so that sums do not depend on their order."""
 QUANTITIES = (

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 import zarr
 
+from areca.runs.schedule import gather
 from areca.runs.seam_audit import SeamAudit, audit
 from areca.runs.seam_tally import SeamTally, tally_objects, tally_raster
 from areca.tiles import Window
@@ -54,7 +55,7 @@ def audit_seams(
     for start in range(0, len(blocks), WAVE):
         wave = blocks[start : start + WAVE]
         futures = [client.submit(tally_classes, store, b, grid) for b in wave]
-        total = reduce(add, client.gather(futures), total)
+        total = reduce(add, gather(client, futures, "seams were audited"), total)
     return audit(total)
 
 

@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 from distributed import Client, LocalCluster
@@ -21,6 +21,14 @@ THREADS_PER_WORKER = 2
 """One block is predicted while the next is read and decoded."""
 CLOSE_TIMEOUT_S = 10
 CONNECT_TIMEOUT = "10s"
+COMMON: dict[str, Any] = {
+    "dashboard_address": "127.0.0.1:0",
+    "worker_dashboard_address": "127.0.0.1:0",
+    "memory_limit": 0,
+    "silence_logs": logging.ERROR,
+}
+"""What every cluster that is started here has: only this machine sees it, and workers
+are not stopped for their memory."""
 
 
 @contextmanager
@@ -67,17 +75,11 @@ def _local(kind: str, workers: int | None, threads: int) -> Iterator[Client]:
             threads_per_worker=threads,
             # In one process nothing listens; otherwise only this machine can connect.
             host="127.0.0.1" if kind == "local" else None,
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs=logging.ERROR,
+            **COMMON,
             **({"preload": "areca.runtime.worker"} if kind == "local" else {}),
         )
-    try:
-        with Client(cluster, timeout="30s") as client:
-            yield client
-    finally:
-        cluster.close(timeout=CLOSE_TIMEOUT_S)
+    with _client_of(cluster, timeout="30s") as client:
+        yield client
 
 
 @contextmanager
@@ -91,8 +93,23 @@ def _cuda(workers: int | None, threads: int) -> Iterator[Client]:
         ) from error
     with dask.config.set(_settings()), _glibc_defaults():
         cluster = LocalCUDACluster(**cuda_arguments(workers, threads))
+    with _client_of(cluster, timeout="60s") as client:
+        yield client
+
+
+@contextmanager
+def _client_of(cluster: LocalCluster, *, timeout: str) -> Iterator[Client]:
+    """Connect to a cluster of our own, and close it afterwards.
+
+    Args:
+        cluster: What was started.
+        timeout: How long to wait for its scheduler.
+
+    Yields:
+        The client.
+    """
     try:
-        with Client(cluster, timeout="60s") as client:
+        with Client(cluster, timeout=timeout) as client:
             yield client
     finally:
         cluster.close(timeout=CLOSE_TIMEOUT_S)
@@ -114,12 +131,9 @@ def cuda_arguments(workers: int | None, threads: int) -> dict[str, object]:
     return {
         "n_workers": workers,
         "threads_per_worker": threads,
-        "memory_limit": 0,
         "device_memory_limit": 0,
         "host": "127.0.0.1",
-        "dashboard_address": "127.0.0.1:0",
-        "worker_dashboard_address": "127.0.0.1:0",
-        "silence_logs": logging.ERROR,
+        **COMMON,
         "preload": ["areca.runtime.worker"],  # dask-cuda adds its own to this list
     }
 

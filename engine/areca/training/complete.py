@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.chips.scene import LabelledScene
-    from areca.models.adapter import Detections, LoadedModel
+    from areca.models.adapter import LoadedModel
+    from areca.models.found import Detections
 
 _LOWEST_SCORE = 0.05
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -17,7 +17,7 @@ from areca.evaluation import (
     score_overlap,
 )
 from areca.models.adapter import HeatmapDetector
-from areca.models.architectures import build_centre_radius
+from areca.models.architectures import build_network
 from areca.models.weights import load_weights, save_model
 from areca.training.complete import CompleteOptions, complete_scene
 from areca.training.loop import FitOptions, Progress, fit_network, measure_bands
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from areca.chips.scene import LabelledScene
     from areca.evaluation import DetectionScores
-    from areca.models.adapter import Detections, LoadedModel
+    from areca.models.adapter import LoadedModel
     from areca.models.card import ModelCard
+    from areca.models.found import Detections
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
     from areca.training.images import Check, TrainImage
@@ -122,7 +123,7 @@ def train_model(
 def new_network(card: ModelCard, seed: int) -> CentreRadiusNet:
     """Return the card's network with weights drawn from a seed."""
     torch.manual_seed(seed)
-    return build_centre_radius(card)
+    return cast("CentreRadiusNet", build_network(card))
 
 
 def _start(draft: ModelCard, plan: TrainPlan) -> CentreRadiusNet:
@@ -147,7 +148,7 @@ def _start(draft: ModelCard, plan: TrainPlan) -> CentreRadiusNet:
 
 def as_loaded(state: Mapping[str, Any], card: ModelCard) -> LoadedModel:
     """Return a folded copy of trained weights, ready to detect."""
-    network = build_centre_radius(card)
+    network = cast("CentreRadiusNet", build_network(card))
     network.load_state_dict(state)
     return HeatmapDetector(network, card)
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from areca.models.adapter import Detections, LoadedModel
+    from areca.models.adapter import LoadedModel
+    from areca.models.found import Detections
     from areca.training.images import TrainImage
 
 LOWEST_SCORE = 0.05

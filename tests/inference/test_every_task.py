@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import shapely
 import torch
-from model_families import drawn_network, family_card
+from model_families import calm, drawn_network, family_card
 from torchvision.ops import batched_nms
 from worlds import draw_ground, noisy_model, noisy_segmenter, write_scene
 
@@ -92,15 +92,6 @@ def model_of(contract, folder):
     if contract == "masks":
         calm(network)
     return save_model(network, card, folder)
-
-
-def calm(network):
-    """Keep random weights from blowing every box up to the whole tile."""
-    with torch.no_grad():
-        network.rpn.head.cls_logits.weight.mul_(1e-2)
-        network.rpn.head.bbox_pred.weight.mul_(1e-3)
-        network.roi_heads.box_predictor.cls_score.weight.mul_(1e-3)
-        network.roi_heads.box_predictor.bbox_pred.weight.mul_(1e-4)
 
 
 @pytest.fixture(scope="module", params=list(TASKS))

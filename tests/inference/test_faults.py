@@ -11,7 +11,7 @@ from worlds import draw_ground, noisy_segmenter, quiet, run_request, write_scene
 
 import areca
 from areca.errors import DeviceLostError, DeviceMemoryError, ModelError, PredictError
-from areca.inference import Predictor, predict_block
+from areca.inference import Predictor, predict_block, session
 from areca.inference.session import Session, check_model, session_of
 from areca.models.handle import Model
 from areca.runs import run_census
@@ -123,8 +123,11 @@ def test_row_25_outputs_that_are_not_finite_make_a_hole_and_no_class(world, tmp_
     assert cube.shape[1] > 0
 
 
-def test_row_26_weights_that_are_not_those_of_the_card_are_refused(world, tmp_path):
+def test_row_26_weights_that_are_not_those_of_the_card_are_refused(
+    world, tmp_path, monkeypatch
+):
     _, cube = world
+    monkeypatch.setattr(session, "_LOADED", {})
     model = noisy_segmenter(tmp_path / "model")
     data = bytearray(model.weights_path.read_bytes())
     data[-1] ^= 1

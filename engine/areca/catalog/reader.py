@@ -128,7 +128,7 @@ def _mosaic(
     scenes: Sequence[Scene], bands: Sequence[str], geobox: GeoBox, want: _Pixels
 ) -> NDArray[Any]:
     height, width = (int(size) for size in geobox.shape)
-    out = np.full((len(bands), height, width), want.fill, want.dtype)
+    out: NDArray[Any] | None = None
     ordered = canonical_order(select(scenes, geobox))
     chosen = choose_bands(ordered, bands) if ordered else []
     position = {id(scene): number for number, scene in enumerate(scenes)}
@@ -146,13 +146,19 @@ def _mosaic(
         rows, cols = part.slices_in(box)
         window = RasterWindow.from_slices(rows, cols)
         pixels, valid = _read_scene(scene, wanted, window, want)
+        if valid is None and part == whole and open_here.all():
+            if want.source is not None:
+                want.source.fill(position[id(scene)])
+            return pixels
         take = open_here if valid is None else open_here & valid
         if want.source is not None:
-            want.source[there][take] = position[id(scene)]
-        if valid is None and part == whole and open_here.all():
-            return pixels
+            np.copyto(want.source[there], position[id(scene)], where=take)
+        if out is None:
+            out = np.full((len(bands), height, width), want.fill, want.dtype)
         np.copyto(out[(slice(None), *there)], pixels, where=take)
         open_here[take] = False
+    if out is None:
+        return np.full((len(bands), height, width), want.fill, want.dtype)
     return out
 
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def standardize(
-    block: NDArray[np.float32], mean: Sequence[float], std: Sequence[float]
+    block: NDArray[np.float32],
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return (block - mean) / std, band by band, in float32; the input stays as it is.
 
@@ -26,6 +30,7 @@ def standardize(
         block: Shape (…, band, height, width), NaN where missing.
         mean: One a band, in the unit of the band.
         std: One a band, positive.
+        out: Where to put the result, the shape of `block`; a new array when None.
 
     Returns:
         The same shape, NaN where the input is.
@@ -46,5 +51,5 @@ def standardize(
         )
     shift = np.asarray(mean, np.float32)[:, None, None]
     scale = np.asarray(std, np.float32)[:, None, None]
-    out: NDArray[np.float32] = (block - shift) / scale
-    return out.astype(np.float32, copy=False)
+    shifted = np.subtract(block, shift, out=out, dtype=np.float32)
+    return np.divide(shifted, scale, out=shifted)

@@ -55,6 +55,8 @@ class FeatureStack:
         present = [str(name) for name in block.band.values]
         check_inputs(self.bands, present)
         pixels = np.asarray(block.data, dtype=np.float32)
+        if present == list(self.bands):
+            return block.copy(data=pixels)
         out = np.empty((len(self.bands), *pixels.shape[1:]), np.float32)
         for position, name in enumerate(self.bands):
             if name in present:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from areca.errors import DeviceMemoryError
-from areca.features import FeatureStack, standardize
+from areca.features import FeatureStack
 from areca.inference.detect import Detected
-from areca.inference.passes import run_passes
+from areca.inference.passes import Features, run_passes
 from areca.inference.segment import Segmented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
@@ -101,17 +100,15 @@ def _predict_once(
     predictor = how[0]
     card = predictor.model.card
     stack = FeatureStack(card.bands)(block)
-    pixels = standardize(stack.to_numpy(), card.mean, card.std)
-    finite = np.isfinite(pixels)
-    valid = np.asarray(finite.any(axis=0))
-    pixels[~finite] = 0.0
+    features = Features(stack.to_numpy())
+    valid = features.valid
     padded = window.grow(predictor.halo_px)
     if predictor.ring_px:
         tiles = predictor.tiles_around(window)
     wanted = [t for t in tiles if _has_pixels(valid, t, padded, predictor)]
     found = (Segmented if predictor.is_dense else Detected)(valid, padded, window)
     seconds = 0.0
-    for done in run_passes(pixels, padded, wanted, how):
+    for done in run_passes(features, padded, wanted, how):
         seconds += done.seconds
         found.take(done, how)
     settled, oversize = found.settle(predictor)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from areca.features import standardize
+from areca.inference.maps import maps_of
 from areca.inference.views import VIEWS
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from areca.inference.session import Session
     from areca.inference.views import View
     from areca.models.adapter import Raw
+    from areca.models.card import ModelCard
     from areca.tiles import Tile, Window
 
 READ_AHEAD = 2
@@ -40,8 +43,49 @@ class Pass:
     """Time of the pass."""
 
 
+class _Waiting(NamedTuple):
+    """A forward pass in the queue."""
+
+    tiles: Sequence[Tile]
+    view: View
+    stack: NDArray[np.float32]
+    future: Future[tuple[Raw, float]]
+
+
+class Features:
+    """What a model sees of a block, before it is standardised."""
+
+    def __init__(self, pixels: NDArray[np.float32]) -> None:
+        """Look where something was seen.
+
+        Args:
+            pixels: Shape (band, height, width), not finite where missing.
+        """
+        finite = np.isfinite(pixels)
+        self.pixels = pixels
+        self.valid: NDArray[np.bool_] = np.asarray(finite.any(axis=0))
+        self.is_whole = bool(finite.all())
+
+    def put(
+        self, rows: slice, cols: slice, card: ModelCard, out: NDArray[np.float32]
+    ) -> None:
+        """Standardise a part of the block, missing pixels 0.
+
+        Tile by tile: a tile stays in the cache of the processor, a block would not.
+
+        Args:
+            rows: Rows of the part.
+            cols: Its columns.
+            card: Its statistics.
+            out: Shape (band, rows, columns), where the part goes.
+        """
+        standardize(self.pixels[:, rows, cols], card.mean, card.std, out=out)
+        if not self.is_whole:
+            np.copyto(out, np.float32(0), where=~np.isfinite(out))
+
+
 def run_passes(
-    pixels: NDArray[np.float32],
+    features: Features,
     padded: Window,
     tiles: Sequence[Tile],
     how: tuple[Predictor, Session],
@@ -49,7 +93,7 @@ def run_passes(
     """Yield the forward passes of some tiles, batch by batch and view by view.
 
     Args:
-        pixels: Shape (band, height, width) of `padded`, standardised, missing 0.
+        features: The pixels of `padded`.
         padded: Absolute pixels; holds every tile with its halo.
         tiles: The tiles, in a fixed order.
         how: The predictor, and the model in memory.
@@ -60,33 +104,39 @@ def run_passes(
     predictor, session = how
     options = predictor.options
     size = options.batch_size
+    maps = maps_of(predictor) if session.reduces else None
     batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
     jobs = iter([(b, view) for b in batches for view in VIEWS[options.augment]])
-    waiting: deque[tuple[Sequence[Tile], View, Future[tuple[Raw, float]]]] = deque()
+    waiting: deque[_Waiting] = deque()
     while True:
         while len(waiting) < READ_AHEAD and (job := next(jobs, None)) is not None:
             batch, view = job
-            stack = view.of(_stack(pixels, padded, batch, predictor))
-            future = session.submit(stack, options.torch_threads)
-            waiting.append((batch, view, future))
+            stack = _stack(features, padded, batch, how)
+            future = session.submit(view.of(stack), options.torch_threads, maps)
+            waiting.append(_Waiting(batch, view, stack, future))
         if not waiting:
             return
-        batch, view, future = waiting.popleft()
-        raw, seconds = future.result()
-        yield Pass(tiles=batch, view=view, raw=raw, seconds=seconds)
+        first = waiting.popleft()
+        raw, seconds = first.future.result()
+        yield Pass(tiles=first.tiles, view=first.view, raw=raw, seconds=seconds)
+        session.take_back(first.stack)  # not before: an answer may be a view of it
 
 
 def _stack(
-    pixels: NDArray[np.float32],
+    features: Features,
     padded: Window,
     batch: Sequence[Tile],
-    predictor: Predictor,
+    how: tuple[Predictor, Session],
 ) -> NDArray[np.float32]:
     """Return tiles (n, band, tile, tile), filled up with zeros to one batch shape."""
+    predictor, session = how
     card = predictor.model.card
-    shape = (predictor.options.batch_size, pixels.shape[0], card.tile_px, card.tile_px)
-    stack = np.zeros(shape, np.float32)
+    bands = len(features.pixels)
+    stack = session.lend(
+        (predictor.options.batch_size, bands, card.tile_px, card.tile_px)
+    )
     for number, tile in enumerate(batch):
         rows, cols = predictor.lattice.core(tile).grow(card.halo_px).slices_in(padded)
-        stack[number] = pixels[:, rows, cols]
+        features.put(rows, cols, card, stack[number])
+    stack[len(batch) :] = 0
     return stack

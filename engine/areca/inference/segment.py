@@ -55,6 +55,9 @@ class Segmented:
             how: The predictor, and the model in memory.
         """
         predictor = how[0]
+        if "label" in done.raw:  # the device has made the maps already
+            self._place(done, predictor)
+            return
         views = VIEWS[predictor.options.augment]
         scores = done.view.undo(done.raw["logits"])
         if not is_alone(predictor):
@@ -66,6 +69,19 @@ class Segmented:
         if done.view == views[-1]:
             for place, tile in enumerate(done.tiles):
                 self._add(scores[place], tile, predictor)
+
+    def _place(self, done: Pass, predictor: Predictor) -> None:
+        """Take the maps of cores, see `areca.models.class_maps`."""
+        for place, tile in enumerate(done.tiles):
+            core = predictor.lattice.core(tile)
+            common = core.intersection(self._window)
+            if common is None:
+                continue
+            for name, maps in done.raw.items():
+                layer = self._layer(name, str(maps.dtype))
+                layer[common.slices_in(self._window)] = maps[
+                    (place, *common.slices_in(core))
+                ]
 
     def _add(
         self, scores: NDArray[np.float32], tile: Tile, predictor: Predictor
@@ -105,7 +121,7 @@ class Segmented:
         label = np.where(self._seen, self._layer("label", "uint8"), np.uint8(NODATA))
         layers = {
             name: np.where(self._seen, self._layer(name, "float32"), np.float32(np.nan))
-            for name in _layers(predictor)
+            for name in layers_of(predictor)
         }
         return {"label": label, **layers}
 
@@ -116,7 +132,7 @@ class Segmented:
         share = softmax(scores) if is_alone(predictor) else scores
         label = classify(scores, share, predictor)
         self._layer("label", "uint8")[here] = label
-        for name in _layers(predictor):
+        for name in layers_of(predictor):
             self._layer(name, "float32")[here] = CONFIDENCES[name](share, label)
 
     def _layer(self, name: str, kind: str) -> NDArray[np.generic]:
@@ -139,9 +155,7 @@ def classify(
         Shape (height, width).
     """
     options, background = predictor.options, predictor.model.card.background
-    allowed = list(range(len(scores)))
-    if not options.predict_background:
-        allowed = [number for number in allowed if number != background]
+    allowed = classes_of(predictor)
     # Class by class: reading each map once beats argmax over a strided axis.
     best = scores[allowed[0]].copy()
     label = np.full(best.shape, allowed[0], np.uint8)
@@ -152,6 +166,19 @@ def classify(
     if options.threshold is not None and background is not None:
         label[_top(share, label) < options.threshold] = background
     return label
+
+
+def classes_of(predictor: Predictor) -> list[int]:
+    """Return the classes that a pixel can have.
+
+    Args:
+        predictor: Says whether background is one of them.
+    """
+    card = predictor.model.card
+    every = range(len(card.labels))
+    if predictor.options.predict_background:
+        return list(every)
+    return [number for number in every if number != card.background]
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -199,8 +226,12 @@ CONFIDENCES: dict[
 """Probabilities (class, height, width) and the class chosen to each layer."""
 
 
-def _layers(predictor: Predictor) -> list[str]:
-    """Return the layers of confidence to keep; objects need "top1" for their score."""
+def layers_of(predictor: Predictor) -> list[str]:
+    """Return the layers of confidence to keep; objects need "top1" for their score.
+
+    Args:
+        predictor: Says what was asked for.
+    """
     return ["top1", *(n for n in predictor.options.confidence if n != "top1")]
 
 

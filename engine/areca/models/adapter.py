@@ -13,6 +13,7 @@ from areca.models.checks import refuse_not_finite
 from areca.models.contracts import WHOLE_FILE
 from areca.models.found import Detections
 from areca.models.loaded import Loaded
+from areca.models.transfer import to_device, to_host
 from areca.models.weights import load_weights
 from areca.models.whole_files import load_file
 
@@ -61,10 +62,10 @@ class HeatmapDetector(Loaded):
 
     def __init__(self, network: CentreRadiusNet, card: ModelCard) -> None:
         """Take over a network: it is folded in place and cannot be trained again."""
-        super().__init__(card)
+        super().__init__(card, next(network.parameters()).device)
         network.fold()
         self._network = network.to(memory_format=torch.channels_last)
-        self._device = next(network.parameters()).device
+        self.passes_at_once = 2 if self.device.type == "cuda" else 1
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -79,13 +80,10 @@ class HeatmapDetector(Loaded):
             `areca.errors.PredictError` where an output is not finite.
         """
         with torch.inference_mode():
-            tiles = torch.from_numpy(np.ascontiguousarray(batch))
-            tiles = tiles.to(self._device, memory_format=torch.channels_last)
-            out = self._network(tiles).float()
+            out = self._network(to_device(batch, self.device)).float()
             classes = self._network.classes
             out[:, :classes] = out[:, :classes].sigmoid()
-            # NCHW in memory: everything after reads one channel at a time.
-            values: NDArray[np.float32] = out.cpu().contiguous().numpy()
+            values = to_host({"out": out})["out"]
         bad = int(values.size - np.isfinite(values).sum())
         refuse_not_finite(bad, values.size, self.card)
         return {

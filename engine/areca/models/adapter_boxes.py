@@ -16,6 +16,7 @@ from areca.models.checks import Finite, check_batch, check_count
 from areca.models.detectors import lowest_score
 from areca.models.found import Boxes, Masks
 from areca.models.loaded import Loaded
+from areca.models.transfer import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +47,8 @@ class BoxDetector(Loaded):
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         """Take over a network: it is put into eval mode."""
-        super().__init__(card)
+        super().__init__(card, next(network.parameters()).device)
         self._network: Any = network.eval().to(memory_format=torch.channels_last)
-        self._device = next(network.parameters()).device
         self._finite = Finite(network, _HEADS)
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
@@ -65,9 +65,7 @@ class BoxDetector(Loaded):
         """
         check_batch(batch, self.card)
         with torch.inference_mode():
-            tiles = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-            tiles = tiles.contiguous(memory_format=torch.channels_last)
-            results = self._detect(tiles)
+            results = self._detect(to_device(batch, self.device))
         self._finite.check(self.card)
         check_count([len(result["scores"]) for result in results], self.card)
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from areca.errors import PredictError
 from areca.models.checks import check_batch, refuse_not_finite
 from areca.models.loaded import Loaded
+from areca.models.transfer import to_device, to_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from areca.models.adapter import Raw
     from areca.models.card import ModelCard
+    from areca.models.class_maps import ClassMaps
     from areca.models.found import Found
 
 
@@ -27,9 +29,11 @@ class DenseSegmenter(Loaded):
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         """Take over a network: it is put into eval mode."""
-        super().__init__(card)
+        super().__init__(card, next(network.parameters()).device)
         self._network = network.eval().to(memory_format=torch.channels_last)
-        self._device = next(network.parameters()).device
+        # The logits of a GPU are far away, and it can begin a pass before one ends.
+        self.reduces = self.device.type != "cpu"
+        self.passes_at_once = 2 if self.device.type == "cuda" else 1
 
     def forward(self, batch: NDArray[np.float32], /) -> Raw:
         """Run the network.
@@ -42,17 +46,40 @@ class DenseSegmenter(Loaded):
             `areca.errors.PredictError` where the batch or the output has another
             shape, or an output is not finite.
         """
+        out = to_host({"logits": self._logits(batch)})["logits"]
+        refuse_not_finite(int(out.size - np.isfinite(out).sum()), out.size, self.card)
+        return {"logits": out}
+
+    def forward_maps(self, batch: NDArray[np.float32], maps: ClassMaps) -> Raw:
+        """Run the network, and make class maps of its logits on the device.
+
+        Args:
+            batch: As `forward` takes it.
+            maps: What to keep of the logits.
+
+        Returns:
+            The maps, see `areca.models.class_maps`, in host memory.
+            `areca.errors.PredictError` as with `forward`.
+        """
+        with torch.inference_mode():
+            logits = self._logits(batch)
+            bad = (logits.numel() - logits.isfinite().sum())[None]
+            found = to_host({"bad": bad, **maps.of(logits)})
+        refuse_not_finite(int(found.pop("bad")[0]), logits.numel(), self.card)
+        return found
+
+    def _logits(self, batch: NDArray[np.float32]) -> Tensor:
         check_batch(batch, self.card)
         with torch.inference_mode(), self._precision():
-            tiles = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-            out = self._network(tiles.contiguous(memory_format=torch.channels_last))
+            out = self._network(to_device(batch, self.device))
         if isinstance(out, dict):
             out = out["out"]  # DeepLabV3 of torchvision
-        return {"logits": checked_logits(_host(out), len(batch), self.card)}
+        check_logits(tuple(out.shape), len(batch), self.card)
+        return cast("Tensor", out)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self.card.precision == "bf16"
+            self.device.type, torch.bfloat16, enabled=self.card.precision == "bf16"
         )
 
     def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
@@ -70,23 +97,31 @@ class DenseSegmenter(Loaded):
 def checked_logits(
     values: NDArray[np.float32], tiles: int, card: ModelCard
 ) -> NDArray[np.float32]:
-    """Return logits whose shape is that of the card and which are finite.
+    """Return logits if their shape is that of the card and all are finite.
+
+    Args:
+        values: Shape (n, class, tile, tile).
+        tiles: How many there must be.
+        card: Card of the model that gave them.
 
     Raises:
         PredictError: They are not.
-    """
-    wanted = (tiles, len(card.labels), card.tile_px, card.tile_px)
-    if values.shape != wanted:
-        raise PredictError(
-            f"model {card.name!r} gave an output of shape {values.shape}, the card "
-            f"says {wanted}: {len(card.labels)} labels in tiles of {card.tile_px} px. "
-            "Correct the card's labels or tile_px"
-        )
+    """  # noqa: DOC502 - raised by the checks
+    check_logits(values.shape, tiles, card)
     refuse_not_finite(int(values.size - np.isfinite(values).sum()), values.size, card)
     return values
 
 
-def _host(values: Tensor) -> NDArray[np.float32]:
-    # NCHW in memory: everything after reads one class at a time.
-    host: NDArray[np.float32] = values.float().cpu().contiguous().numpy()
-    return host
+def check_logits(shape: tuple[int, ...], tiles: int, card: ModelCard) -> None:
+    """Check the shape of logits.
+
+    Raises:
+        PredictError: It is not that of the card.
+    """
+    wanted = (tiles, len(card.labels), card.tile_px, card.tile_px)
+    if shape != wanted:
+        raise PredictError(
+            f"model {card.name!r} gave an output of shape {shape}, the card "
+            f"says {wanted}: {len(card.labels)} labels in tiles of {card.tile_px} px. "
+            "Correct the card's labels or tile_px"
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from areca.models.card import ModelCard
     from areca.models.contracts import Contract
@@ -12,9 +14,16 @@ if TYPE_CHECKING:
 class Loaded:
     """A model in memory; `areca.models.adapter.LoadedModel` says what it must do."""
 
-    def __init__(self, card: ModelCard) -> None:
-        """Keep the card."""
+    reduces = False
+    """Whether it makes class maps of its logits where they are (`forward_maps`)."""
+    passes_at_once = 1
+    """Forward passes that may run side by side, so that a GPU has the next one when
+    one ends; a processor is busy with one."""
+
+    def __init__(self, card: ModelCard, device: torch.device | None = None) -> None:
+        """Keep the card, and where the weights are; in host memory by default."""
         self.card = card
+        self.device = device or torch.device("cpu")
 
     @property
     def contract(self) -> Contract:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 DEVICE_LOST = 75
 """Exit code of a worker process that gives up its device (EX_TEMPFAIL)."""
 
+PNG_LEVEL = 1
+"""A quick-look is read once more, for the report: it is packed fast, not small."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockTask:
@@ -104,7 +107,10 @@ def _do_block(task: BlockTask) -> BlockDone:
     folder = task.ledger.folder.block(task.block)
     look = quicklook(pixels, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
-    write_atomically(folder / "quicklook.png", lambda p: picture.save(p, format="png"))
+    write_atomically(
+        folder / "quicklook.png",
+        lambda p: picture.save(p, format="png", compress_level=PNG_LEVEL),
+    )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)
     _write_table(folder / "candidates.parquet", rows)
     _write_table(folder / "oversize.parquet", found.oversize)

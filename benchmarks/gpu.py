@@ -31,12 +31,11 @@ from pynvml import (
 )
 
 import areca
-from areca.catalog import normalise_items
 from areca.inference.session import session_of
 from areca.models.architectures import build_network
 from areca.models.card import ModelCard
 from areca.models.weights import save_model
-from areca.runs import RunFolder, RunRequest
+from areca.runs import RunFolder
 from areca.runs.ledger import Ledger
 from areca.runs.raster_store import RasterStore
 from areca.runs.run import _check_networks
@@ -113,15 +112,7 @@ def limit(model: Model, batch_size: int, seconds: float = 3.0) -> float:
 
 def census(client: Client, scene: Path, model: Model, batch: int) -> float:
     """Return tiles a second of all blocks, the models loaded before."""
-    options = areca.PredictOptions(block_tiles=4, batch_size=batch, device="cuda")
-    request = RunRequest(
-        recipe="gpu",
-        title="GPU",
-        command="",
-        scenes=tuple(normalise_items(areca.search(scene), catalog_href=scene)),
-        model=model,
-        options=options,
-    )
+    request = pipeline.request_of(scene, model, batch_size=batch, device="cuda")
     plan = request.plan
     _check_networks(client, plan.predictor)
     with tempfile.TemporaryDirectory() as run:

@@ -99,18 +99,22 @@ def small_model(folder: Path) -> Model:
     return save_model(build_network(card), card, folder)
 
 
-def census(folder: Path, model: Model, device: Device) -> float:
-    """Return the seconds that all blocks took, after the cluster has started."""
-    session._LOADED[model.card.digest, "cpu"] = session.Session(device)  # noqa: SLF001
-    scene = folder / "scene.tif"
-    request = RunRequest(
-        recipe="pipeline",
-        title="Pipeline",
+def request_of(scene: Path, model: Model, **options: object) -> RunRequest:
+    """Return a run over a scene in blocks of 4 x 4 tiles."""
+    return RunRequest(
+        recipe="benchmark",
+        title="Benchmark",
         command="",
         scenes=tuple(normalise_items(areca.search(scene), catalog_href=scene)),
         model=model,
-        options=areca.PredictOptions(block_tiles=4, batch_size=4),
+        options=areca.PredictOptions(block_tiles=4, **options),
     )
+
+
+def census(folder: Path, model: Model, device: Device) -> float:
+    """Return the seconds that all blocks took, after the cluster has started."""
+    session._LOADED[model.card.digest, "cpu"] = session.Session(device)  # noqa: SLF001
+    request = request_of(folder / "scene.tif", model, batch_size=4)
     plan = request.plan
     with open_client("threads") as client, tempfile.TemporaryDirectory() as run:
         ledger = Ledger(folder=RunFolder(Path(run)), key=request.digest)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dask
 import numpy as np
+import pandas as pd
 import rasterio
 import torch
 from affine import Affine
@@ -163,6 +165,17 @@ def noisy_segmenter(folder: Path, *, labels: tuple[str, ...] = CLASSES) -> Model
         head.weight.mul_(2 / seen.std())
         head.bias.mul_(2 / seen.std())
     return save_model(network, card, folder)
+
+
+def predicted(cube, model, *, workers=2, **options):
+    """Objects by id, and rasters, of a lazy prediction that threads compute."""
+    out = areca.predict(cube, model, options=areca.PredictOptions(**options))
+    # Dask does not compute a table and arrays in one call; their parts it does.
+    parts = out.objects.to_delayed()
+    with dask.config.set(scheduler="threads", num_workers=workers):
+        tables, rasters = dask.compute(parts, out.rasters)
+    objects = pd.concat([table for table in tables if len(table)] or tables[:1])
+    return objects.sort_values("object_id", ignore_index=True), rasters
 
 
 def run_request(source: Path, model: Model, *, aoi=None, **options) -> RunRequest:

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +9,7 @@ import shapely
 import torch
 from model_families import calm, drawn_network, family_card
 from torchvision.ops import batched_nms
-from worlds import draw_ground, noisy_model, noisy_segmenter, write_scene
+from worlds import draw_ground, noisy_model, noisy_segmenter, predicted, write_scene
 
 import areca
 from areca.inference import detect, rows, session
@@ -112,13 +111,7 @@ def answer(world, *, chunks=None, workers=2, rasters=True, **options):
     contract, cube, model = world
     cube = cube if chunks is None else cube.chunk(chunks)
     confidence = TASKS[contract] if rasters else ()
-    asked = areca.PredictOptions(confidence=confidence, **options)
-    out = areca.predict(cube, model, options=asked)
-    parts = out.objects.to_delayed()
-    with dask.config.set(scheduler="threads", num_workers=workers):
-        tables, layers = dask.compute(parts, out.rasters)
-    objects = pd.concat([table for table in tables if len(table)] or tables[:1])
-    return objects.sort_values("object_id", ignore_index=True), layers
+    return predicted(cube, model, workers=workers, confidence=confidence, **options)
 
 
 def equal(one, other):

@@ -1,12 +1,11 @@
 """The path of a GPU: the same answers as on the processor, whatever the blocks."""
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from model_families import DETECTORS, calm, drawn_network, family_card
-from worlds import draw_ground, noisy_model, noisy_segmenter, write_scene
+from worlds import draw_ground, noisy_model, noisy_segmenter, predicted, write_scene
 
 import areca
 from areca.inference import session
@@ -27,13 +26,7 @@ def cube(tmp_path_factory):
 
 
 def answer(cube, model, *, device="cuda", workers=4, **options):
-    asked = areca.PredictOptions(device=device, **options)
-    out = areca.predict(cube, model, options=asked)
-    parts = out.objects.to_delayed()
-    with dask.config.set(scheduler="threads", num_workers=workers):
-        tables, rasters = dask.compute(parts, out.rasters)
-    objects = pd.concat([table for table in tables if len(table)] or tables[:1])
-    return objects.sort_values("object_id", ignore_index=True), rasters
+    return predicted(cube, model, workers=workers, device=device, **options)
 
 
 def test_classes_of_a_gpu_are_those_of_the_processor(cube, tmp_path):

@@ -47,8 +47,8 @@ class DenseSegmenter(Loaded):
             shape, or an output is not finite.
         """
         out = to_host({"logits": self._logits(batch)})["logits"]
-        refuse_not_finite(int(out.size - np.isfinite(out).sum()), out.size, self.card)
-        return {"logits": out}
+        values = cast("NDArray[np.float32]", out)
+        return {"logits": checked_logits(values, len(batch), self.card)}
 
     def forward_maps(self, batch: NDArray[np.float32], maps: ClassMaps) -> Raw:
         """Run the network, and make class maps of its logits on the device.
@@ -63,6 +63,7 @@ class DenseSegmenter(Loaded):
         """
         with torch.inference_mode():
             logits = self._logits(batch)
+            check_logits(tuple(logits.shape), len(batch), self.card)
             bad = (logits.numel() - logits.isfinite().sum())[None]
             found = to_host({"bad": bad, **maps.of(logits)})
         refuse_not_finite(int(found.pop("bad")[0]), logits.numel(), self.card)
@@ -74,7 +75,6 @@ class DenseSegmenter(Loaded):
             out = self._network(to_device(batch, self.device))
         if isinstance(out, dict):
             out = out["out"]  # DeepLabV3 of torchvision
-        check_logits(tuple(out.shape), len(batch), self.card)
         return cast("Tensor", out)
 
     def _precision(self) -> torch.autocast:

@@ -1,6 +1,7 @@
 import dataclasses
 import logging
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from rasterio.windows import Window
 
 from areca.catalog import (
     grid_of,
+    handles,
     normalise_items,
     read_mosaic,
     read_scenes,
     read_scenes_native,
+    reader,
     search,
 )
 from areca.catalog.pixels import estimate_bytes
@@ -104,10 +107,14 @@ def test_all_bands_of_a_file_are_one_read(write_tiff, monkeypatch):
             reads.append(indexes)
             return real(self.file, indexes, **options)
 
-    opened = read_scenes.__globals__["opened"]
-    monkeypatch.setitem(
-        read_scenes.__globals__, "opened", lambda *a, **k: Counting(opened(*a, **k))
-    )
+    lend = reader.lend
+
+    @contextmanager
+    def counting(href, **options):
+        with lend(href, **options) as file:
+            yield Counting(file)
+
+    monkeypatch.setattr(reader, "lend", counting)
     read_scenes(scenes, ["blue", "red", "nir"], grid_of(scenes))
     assert reads == [[3, 1, 4]]
 
@@ -153,7 +160,10 @@ def test_every_pixel_knows_its_scene(write_tiff):
     scenes = scenes_of(*items)
     grid = grid_of(scenes)
 
-    pixels, source = read_mosaic(scenes[::-1], RGB, grid)
+    found = read_mosaic(scenes[::-1], RGB, grid)
+    source = found.source
+    assert found.pixels.dtype == np.uint8  # as the files have them
+    pixels = np.where(found.valid, found.pixels, np.float32(np.nan))
 
     np.testing.assert_array_equal(pixels, expected)
     np.testing.assert_array_equal(source < 0, np.isnan(expected).all(axis=0))
@@ -402,3 +412,97 @@ def test_kluang_reads_as_rasterio_does(shared_data):
         expected = file.read(window=Window(3000, 2000, 700, 600))
     found = read_scenes(scenes, RGB, grid[2000:2600, 3000:3700])
     np.testing.assert_array_equal(found, expected)
+
+
+def test_mixed_numbers_and_scaled_bands_are_read_as_floats(write_tiff):
+    pixels = draw(3, 20, 20)
+    small = make_item(write_tiff("a.tif", pixels), when="2020-01-01")
+    wide = make_item(
+        write_tiff("b.tif", pixels.astype(np.uint16) * 200, origin=(500_020.0, 5e6)),
+        when="2021-01-01",
+    )
+    scenes = scenes_of(small, wide)
+    assert read_mosaic(scenes[:1], RGB, grid_of(scenes[:1])).pixels.dtype == np.uint8
+    assert read_mosaic(scenes[1:], RGB, grid_of(scenes[1:])).pixels.dtype == np.uint16
+    both = read_mosaic(scenes, RGB, grid_of(scenes))
+    assert both.pixels.dtype == np.float32
+    assert both.valid is None or both.valid.any()
+
+    band = dataclasses.replace(scenes[0].bands[0], scale=0.5, offset=-3.0)
+    scaled = dataclasses.replace(scenes[0], bands=(band, *scenes[0].bands[1:]))
+    found = read_mosaic([scaled], RGB, grid_of([scaled])).pixels
+    np.testing.assert_array_equal(found[0], pixels[0] * np.float32(0.5) - 3)
+    np.testing.assert_array_equal(found[1:], pixels[1:])
+
+
+def test_an_item_that_names_other_numbers_than_its_file_is_read_all_the_same(
+    write_tiff,
+):
+    pixels = draw(3, 20, 20).astype(np.uint16) * 200
+    scene = scenes_of(make_item(write_tiff("a.tif", pixels)))[0]
+    told = tuple(dataclasses.replace(band, dtype="uint8") for band in scene.bands)
+    wrong = dataclasses.replace(scene, bands=told)
+
+    mosaic = read_mosaic([wrong], RGB, grid_of([wrong]))
+
+    np.testing.assert_array_equal(mosaic.pixels, pixels.astype(np.float32))
+    with pytest.raises(ReadError, match="the file holds uint16, its item says uint8"):
+        read_scenes_native([wrong], RGB, grid_of([wrong]), dtype="uint8", fill=0)
+
+
+def test_threads_share_the_decoded_tiles_of_a_file(write_tiff, monkeypatch):
+    """One handle for all threads, never two of them in it at once."""
+    monkeypatch.setattr(handles, "READERS", 1)
+    scenes = scenes_of(make_item(write_tiff("a.tif", draw(3, 200, 200))))
+    grid = grid_of(scenes)
+    open_raster, opened, inside = handles.open_raster, [], []
+    overlaps = []
+    lend = handles.lend
+
+    def counting(href, **options):
+        opened.append(href)
+        return open_raster(href, **options)
+
+    @contextmanager
+    def watched(href, **options):
+        with lend(href, **options) as file:
+            inside.append(file)
+            overlaps.append(len(inside))
+            yield file
+            inside.pop()
+
+    monkeypatch.setattr(handles, "open_raster", counting)
+    monkeypatch.setattr(reader, "lend", watched)
+    threads = [
+        threading.Thread(target=read_scenes, args=(scenes, RGB, grid[r : r + 40, :]))
+        for r in range(0, 200, 10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(opened) == 1
+    assert len(overlaps) == 20
+    assert max(overlaps) == 1
+
+
+def test_a_thread_gets_the_handle_that_was_read_nearest(write_tiff, monkeypatch):
+    monkeypatch.setattr(handles, "READERS", 2)
+    href = str(write_tiff("a.tif", draw(3, 200, 200)))
+    with (
+        handles.lend(href, allow_private=True, row=0) as low,
+        handles.lend(href, allow_private=True, row=150) as high,
+    ):
+        assert low is not high
+    with handles.lend(href, allow_private=True, row=140) as file:
+        assert file is high
+    with handles.lend(href, allow_private=True, row=20) as file:
+        assert file is low
+    with (
+        pytest.raises(ZeroDivisionError),
+        handles.lend(href, allow_private=True, row=20) as file,
+    ):
+        _ = 1 / 0
+    assert low.closed
+    assert not high.closed

@@ -192,7 +192,8 @@ def test_equal_ids_in_two_collections_are_two_scenes(write_tiff, tmp_path):
     ]
     scenes = normalise_items(items, catalog_href=path)
     assert [scene.collection for scene in scenes] == ["one", "two"]
-    values, source = read_mosaic(scenes, ["red"], grid_of(scenes))
+    mosaic = read_mosaic(scenes, ["red"], grid_of(scenes))
+    values, source = mosaic.pixels, mosaic.source
     np.testing.assert_array_equal(values[0, :, :40], pixels["one"][0])
     np.testing.assert_array_equal(values[0, :, 40:], pixels["two"][0])
     np.testing.assert_array_equal(source[0], [0] * 40 + [1] * 40)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import threading
-from collections import OrderedDict
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import rasterio
 from rasterio.errors import RasterioError
 
-from areca.catalog.hrefs import gdal_path, is_remote, redact
+from areca.catalog.hrefs import gdal_path, redact
 from areca.catalog.links import final_link, forget_link
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ DRIVERS = {".jp2": "JP2OpenJPEG", ".j2k": "JP2OpenJPEG"}
 
 A VRT, which could name any other file, is so never opened under any name.
 """
-
-OPEN_FILES = 16
-"""Handles that a thread keeps open; least recently used first out."""
 
 SETTINGS = {
     "CPL_LOG": "OFF",
@@ -103,31 +98,6 @@ def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
         raise
 
 
-def opened(href: str, *, allow_private: bool) -> DatasetReader:
-    """Return this thread's open handle of a file; do not close it.
-
-    A GDAL handle must not be used by two threads at once, and opening costs more than
-    reading a window, so each thread keeps its own.
-    """
-    key = _key(href)
-    files = _handles.files
-    if key in files:
-        files.move_to_end(key)
-        return files[key]
-    files[key] = open_raster(href, allow_private=allow_private)
-    while len(files) > OPEN_FILES:
-        files.popitem(last=False)[1].close()
-    return files[key]
-
-
-def forget(href: str) -> None:
-    """Close this thread's handle of a file, if any, so that the next read reopens."""
-    forget_link(href)
-    handle = _handles.files.pop(_key(href), None)
-    if handle is not None:
-        handle.close()
-
-
 def fault_text(err: BaseException) -> str:
     """Return what went wrong in one line without secrets, with a hint where known."""
     causes = [err, *filter(None, (err.__cause__, err.__context__))]
@@ -136,25 +106,6 @@ def fault_text(err: BaseException) -> str:
     if "not recognized" in text:
         text += " (is it a login page, or a format other than GeoTIFF and JPEG 2000?)"
     return text
-
-
-class _Handles(threading.local):
-    def __init__(self) -> None:
-        self.files: OrderedDict[tuple[Any, ...], DatasetReader] = OrderedDict()
-
-
-_handles = _Handles()
-
-
-def _key(href: str) -> tuple[Any, ...]:
-    """Return a file as it is now, so that a replaced local file is opened again."""
-    if is_remote(href):
-        return (href,)
-    try:
-        stat = Path(href).stat()
-    except OSError:
-        return (href,)
-    return href, stat.st_mtime_ns, stat.st_size
 
 
 def _redact_record(record: logging.LogRecord) -> bool:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from areca.catalog.gdal import READ_FAULTS, fault_text, open_raster
-from areca.catalog.grids import crs_name
+from areca.catalog.grids import crs_name, crs_shift
 from areca.catalog.hrefs import redact
-from areca.errors import CatalogError
+from areca.errors import CatalogError, ReadError
 
 if TYPE_CHECKING:
+    import numpy as np
     from rasterio.io import DatasetReader
 
+    from areca.catalog.scenes import Scene
+
+PLACE_TOLERANCE = 0.5
+"""An item and its file may differ by this many pixels before the read is refused.
+
+Items round their transforms; more than that would put objects in the wrong place.
+"""
 _COLOURS = ("red", "green", "blue")
 
 
@@ -91,6 +99,46 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
             f"cannot open {redact(href)}: {fault_text(err)}. Check that it is "
             "there and is a GeoTIFF"
         ) from None
+
+
+class NumberTypeError(ReadError):
+    """A file holds other numbers than its item says."""
+
+
+def check_file(file: DatasetReader, scene: Scene, dtype: np.dtype[Any]) -> None:
+    """Refuse a file that is not what its item says: it would be read out of place.
+
+    Args:
+        file: The open file.
+        scene: What its item says.
+        dtype: Number type in which its pixels are wanted; floats take any.
+
+    Raises:
+        ReadError: Shape or place differ.
+        NumberTypeError: The number type differs.
+    """
+    if file.shape != scene.shape:
+        raise ReadError(
+            f"the file has {file.shape} pixels, its item says {scene.shape}"
+        )
+    if not file.transform.is_identity:
+        height, width = scene.shape
+        a, b, c, d, e, f = scene.transform
+        for col, row in ((0, 0), (width, height)):
+            there = ~file.transform * (a * col + b * row + c, d * col + e * row + f)
+            off = max(abs(there[0] - col), abs(there[1] - row))
+            if off > PLACE_TOLERANCE:
+                raise ReadError(
+                    f"the file lies {off:.3g} pixel from where its item says"
+                )
+        pixel, _, x, _, _, y = scene.transform
+        crs = file.crs.to_wkt() if file.crs else scene.crs
+        if not crs_shift(crs, scene.crs, x, y) <= PLACE_TOLERANCE * pixel:
+            raise ReadError(
+                f"the file is in {file.crs.to_string()[:60]}, its item says {scene.crs}"
+            )
+    if dtype.kind != "f" and any(kind != dtype for kind in file.dtypes):
+        raise NumberTypeError(f"the file holds {file.dtypes[0]}, its item says {dtype}")
 
 
 def _names(descriptions: tuple[str | None, ...], colours: list[str]) -> tuple[str, ...]:

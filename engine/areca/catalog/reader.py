@@ -5,7 +5,7 @@ No pixel is resampled, and no fault becomes a number: what cannot be read raises
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio.windows import Window as RasterWindow
@@ -14,12 +14,12 @@ from areca.catalog.gdal import (
     READ_FAULTS,
     configure_gdal,
     fault_text,
-    forget,
-    opened,
 )
-from areca.catalog.grids import crs_shift, scene_box
-from areca.catalog.headers import mask_of
+from areca.catalog.grids import scene_box
+from areca.catalog.handles import lend
+from areca.catalog.headers import NumberTypeError, check_file, mask_of
 from areca.catalog.hrefs import is_remote, redact
+from areca.catalog.mosaic import Canvas, Mosaic, common_type
 from areca.catalog.scenes import canonical_order, choose_bands, select
 from areca.errors import CatalogError, ReadError
 from areca.tiles import Window
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from areca.catalog.scenes import Scene, SceneBand
 
 __all__ = ["configure_gdal", "read_mosaic", "read_scenes", "read_scenes_native"]
-
-PLACE_TOLERANCE = 0.5
-"""An item and its file may differ by this many pixels before the read is refused.
-
-Items round their transforms; more than that would put objects in the wrong place.
-"""
 
 
 def read_scenes(
@@ -64,13 +58,16 @@ def read_scenes(
         GridError: A scene lies on another grid.
         BandError: A scene has no such band.
     """  # noqa: DOC502 - raised by the helpers
-    return read_mosaic(scenes, bands, geobox)[0]
+    return _mosaic(scenes, bands, geobox, np.dtype(np.float32)).filled(np.nan)
 
 
 def read_mosaic(
     scenes: Sequence[Scene], bands: Sequence[str], geobox: GeoBox
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Read a window as `read_scenes` does, and say where each pixel comes from.
+) -> Mosaic:
+    """Read a window as `read_scenes` does, in the fewest bytes that lose nothing.
+
+    A block of bytes is a quarter of the same block in float32, and a tile of it is
+    converted when it is cut.
 
     Args:
         scenes: Scenes on the grid of `geobox`.
@@ -78,13 +75,18 @@ def read_mosaic(
         geobox: What to read.
 
     Returns:
-        Pixels (band, height, width), NaN where no scene is valid; and the position of
-        each pixel's scene in `scenes` (height, width), -1 where there is none.
+        Pixels in the number type of the files where they share one, are not scaled and
+        float32 would hold every value too; else in float32.
     """
-    shape = (int(geobox.shape[0]), int(geobox.shape[1]))
-    source = np.full(shape, -1, np.int32)
-    want = _Pixels(np.dtype(np.float32), np.nan, source)
-    return _mosaic(scenes, bands, geobox, want), source
+    ordered = canonical_order(select(scenes, geobox))
+    used = [band for some in choose_bands(ordered, bands) for band in some]
+    native = np.dtype(np.float32)
+    if not any(band.is_scaled for band in used):
+        native = common_type({band.dtype for band in used})
+    try:
+        return _mosaic(scenes, bands, geobox, native)
+    except NumberTypeError:
+        return _mosaic(scenes, bands, geobox, np.dtype(np.float32))
 
 
 def read_scenes_native(
@@ -112,95 +114,96 @@ def read_scenes_native(
         GridError: A scene lies on another grid.
         BandError: A scene has no such band.
     """  # noqa: DOC502 - raised by the helpers
-    return _mosaic(scenes, bands, geobox, _Pixels(np.dtype(dtype), fill))
-
-
-class _Pixels(NamedTuple):
-    """What pixels are wanted as."""
-
-    dtype: np.dtype[Any]
-    fill: float
-    source: NDArray[np.int32] | None = None
-    """Where to note the position of each pixel's scene."""
+    return _mosaic(scenes, bands, geobox, np.dtype(dtype)).filled(fill)
 
 
 def _mosaic(
-    scenes: Sequence[Scene], bands: Sequence[str], geobox: GeoBox, want: _Pixels
-) -> NDArray[Any]:
+    scenes: Sequence[Scene],
+    bands: Sequence[str],
+    geobox: GeoBox,
+    dtype: np.dtype[Any],
+) -> Mosaic:
     height, width = (int(size) for size in geobox.shape)
-    out: NDArray[Any] | None = None
     ordered = canonical_order(select(scenes, geobox))
     chosen = choose_bands(ordered, bands) if ordered else []
     position = {id(scene): number for number, scene in enumerate(scenes)}
-    missing = np.ones((height, width), bool)
     whole = Window(0, 0, height, width)
+    canvas: Canvas | None = None
     for scene, wanted in zip(ordered, chosen, strict=True):
         box = Window(*scene_box(scene, geobox))
         part = box.intersection(whole)
         if part is None:
             continue
         there = part.slices_in(whole)
-        open_here = missing[there]
-        if not open_here.any():
+        if canvas is not None and canvas.is_covered(there):
             continue
         rows, cols = part.slices_in(box)
         window = RasterWindow.from_slices(rows, cols)
-        pixels, valid = _read_scene(scene, wanted, window, want)
-        if valid is None and part == whole and open_here.all():
-            if want.source is not None:
-                want.source.fill(position[id(scene)])
-            return pixels
-        take = open_here if valid is None else open_here & valid
-        if want.source is not None:
-            np.copyto(want.source[there], position[id(scene)], where=take)
-        if out is None:
-            out = np.full((len(bands), height, width), want.fill, want.dtype)
-        np.copyto(out[(slice(None), *there)], pixels, where=take)
-        open_here[take] = False
-    if out is None:
-        return np.full((len(bands), height, width), want.fill, want.dtype)
-    return out
+        pixels, valid = _read_scene(scene, wanted, window, dtype)
+        number = np.int32(position[id(scene)])
+        if canvas is None and valid is None and part == whole:
+            # One scene shows it all: nothing is laid over anything, nothing copied.
+            source = np.broadcast_to(number, (height, width))
+            return Mosaic(pixels=pixels, valid=None, source=source)
+        canvas = canvas or Canvas((len(bands), height, width), dtype)
+        canvas.lay(pixels, valid, there, int(number))
+    return (canvas or Canvas((len(bands), height, width), dtype)).done()
 
 
 def _read_scene(
-    scene: Scene, bands: Sequence[SceneBand], window: RasterWindow, want: _Pixels
+    scene: Scene,
+    bands: Sequence[SceneBand],
+    window: RasterWindow,
+    dtype: np.dtype[Any],
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Read a window of one scene.
 
     Returns:
-        Pixels (band, height, width) with `fill` where a band is missing, and where any
-        band is valid (height, width); None when all of it is.
+        Pixels, shape (band, height, width), and where each band is valid, the same
+        shape; None where all are everywhere.
     """
     files: dict[str, list[int]] = {}
     for position, band in enumerate(bands):
         files.setdefault(band.href, []).append(position)
-    pixels = np.empty((len(bands), window.height, window.width), want.dtype)
-    valid: NDArray[np.bool_] | None = np.zeros(pixels.shape[1:], bool)
+    shape = (len(bands), int(window.height), int(window.width))
+    pixels: NDArray[Any] | None = None
+    valid: NDArray[np.bool_] | None = None
     for positions in files.values():
         chosen = [bands[position] for position in positions]
-        raw, masks = _read_file(scene, chosen, window, want)
+        raw, masks = _read_file(scene, chosen, window, dtype)
+        if len(files) == 1 and raw.dtype == dtype and not _is_scaled(chosen):
+            pixels = raw  # as it came: no copy
         for position, band, values, mask in zip(
             positions, chosen, raw, masks, strict=True
         ):
-            pixels[position] = _values(values, band, want)
-            if mask is None:
-                valid = None
-                continue
-            pixels[position][~mask] = want.fill
-            if valid is not None:
-                valid |= mask
-    return pixels, valid
+            if pixels is None:
+                pixels = np.empty(shape, dtype)
+            if pixels is not raw:
+                pixels[position] = _values(values, band, dtype)
+            if mask is not None:
+                valid = np.ones(shape, bool) if valid is None else valid
+                valid[position] = mask
+    return np.empty(shape, dtype) if pixels is None else pixels, valid
 
 
-def _values(values: NDArray[Any], band: SceneBand, want: _Pixels) -> NDArray[Any]:
+def _is_scaled(bands: Sequence[SceneBand]) -> bool:
+    return any(band.is_scaled for band in bands)
+
+
+def _values(
+    values: NDArray[Any], band: SceneBand, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     if not band.is_scaled:
         return values
     scaled = values.astype(np.float64) * band.scale + band.offset
-    return scaled.astype(want.dtype)
+    return scaled.astype(dtype)
 
 
 def _read_file(
-    scene: Scene, bands: Sequence[SceneBand], window: RasterWindow, want: _Pixels
+    scene: Scene,
+    bands: Sequence[SceneBand],
+    window: RasterWindow,
+    dtype: np.dtype[Any],
 ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
     """Read bands of one file, a remote one twice before giving up.
 
@@ -211,18 +214,20 @@ def _read_file(
     Raises:
         ReadError: It could not be opened or read.
     """
-    href = bands[0].href
+    href, row = bands[0].href, int(window.row_off)
     for is_last in (not is_remote(href), True):
         try:
-            file = opened(href, allow_private=scene.allow_private)
-            _check_file(file, scene, want)
-            indexes = [band.index for band in bands]
-            raw = file.read(indexes, window=window)
-            return raw, _masks(file, bands, window, raw)
+            with lend(href, allow_private=scene.allow_private, row=row) as file:
+                check_file(file, scene, dtype)
+                indexes = [band.index for band in bands]
+                raw = file.read(indexes, window=window)
+                return raw, _masks(file, bands, window, raw)
         except (*READ_FAULTS, CatalogError, IndexError) as err:
-            forget(href)
             if is_last or isinstance(err, (ReadError, CatalogError)):
-                raise ReadError(_fault(scene, bands, str(err), err)) from None
+                kind = (
+                    NumberTypeError if isinstance(err, NumberTypeError) else ReadError
+                )
+                raise kind(_fault(scene, bands, str(err), err)) from None
     raise ReadError(_fault(scene, bands, "not read", None))
 
 
@@ -253,36 +258,6 @@ def _both(
     mask: NDArray[np.bool_] | None, other: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     return other if mask is None else mask & other
-
-
-def _check_file(file: DatasetReader, scene: Scene, want: _Pixels) -> None:
-    """Refuse a file that is not what its item says: it would be read out of place.
-
-    Raises:
-        ReadError: Shape, place or number type differ.
-    """
-    if file.shape != scene.shape:
-        raise ReadError(
-            f"the file has {file.shape} pixels, its item says {scene.shape}"
-        )
-    if not file.transform.is_identity:
-        height, width = scene.shape
-        a, b, c, d, e, f = scene.transform
-        for col, row in ((0, 0), (width, height)):
-            there = ~file.transform * (a * col + b * row + c, d * col + e * row + f)
-            off = max(abs(there[0] - col), abs(there[1] - row))
-            if off > PLACE_TOLERANCE:
-                raise ReadError(
-                    f"the file lies {off:.3g} pixel from where its item says"
-                )
-        pixel, _, x, _, _, y = scene.transform
-        crs = file.crs.to_wkt() if file.crs else scene.crs
-        if not crs_shift(crs, scene.crs, x, y) <= PLACE_TOLERANCE * pixel:
-            raise ReadError(
-                f"the file is in {file.crs.to_string()[:60]}, its item says {scene.crs}"
-            )
-    if want.dtype.kind != "f" and any(t != want.dtype for t in file.dtypes):
-        raise ReadError(f"the file holds {file.dtypes[0]}, its item says {want.dtype}")
 
 
 def _fault(

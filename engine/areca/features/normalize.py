@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def standardize(
-    block: NDArray[np.float32],
+    block: NDArray[Any],
     mean: Sequence[float],
     std: Sequence[float],
     *,
@@ -27,7 +27,7 @@ def standardize(
     value whatever block it is read in.
 
     Args:
-        block: Shape (…, band, height, width), NaN where missing.
+        block: Shape (…, band, height, width), any numbers, NaN where missing.
         mean: One a band, in the unit of the band.
         std: One a band, positive.
         out: Where to put the result, the shape of `block`; a new array when None.
@@ -51,5 +51,6 @@ def standardize(
         )
     shift = np.asarray(mean, np.float32)[:, None, None]
     scale = np.asarray(std, np.float32)[:, None, None]
-    shifted = np.subtract(block, shift, out=out, dtype=np.float32)
-    return np.divide(shifted, scale, out=shifted)
+    shifted: NDArray[np.float32] = np.subtract(block, shift, out=out, dtype=np.float32)
+    np.divide(shifted, scale, out=shifted)
+    return shifted

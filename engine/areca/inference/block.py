@@ -10,6 +10,7 @@ from areca.features import FeatureStack
 from areca.inference.detect import Detected
 from areca.inference.passes import Features, run_passes
 from areca.inference.segment import Segmented
+from areca.tiles import as_floats, validity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,9 +58,10 @@ def predict_block(
     """Predict the tiles of one block.
 
     Args:
-        block: Dims (band, y, x), float32, NaN where nothing was seen, with the bands
-            that the model or its indices need; the block's window with the
-            predictor's halo on every side.
+        block: Dims (band, y, x), with the bands that the model or its indices need;
+            the block's window with the predictor's halo on every side. What is
+            missing is NaN in floats; beside integers it stands in a coordinate
+            (`areca.tiles.block_array`), and without one all are seen.
         window: The cores of the block's tiles, absolute pixels.
         tiles: The tiles of the block that have imagery, in a fixed order; tiles around
             it that reach into it are added here.
@@ -99,8 +101,7 @@ def _predict_once(
 ) -> BlockPrediction:
     predictor = how[0]
     card = predictor.model.card
-    stack = FeatureStack(card.bands)(block)
-    features = Features(stack.to_numpy())
+    features = _features(block, card.bands)
     valid = features.valid
     padded = window.grow(predictor.halo_px)
     if predictor.ring_px:
@@ -119,6 +120,16 @@ def _predict_once(
         forward_s=seconds,
         rasters=found.rasters(predictor),
     )
+
+
+def _features(block: xr.DataArray, bands: Sequence[str]) -> Features:
+    """Return what the model sees; bands that are read stay in the files' numbers."""
+    present = [str(name) for name in block.band.values]
+    if not set(bands) <= set(present):  # some are indices, which are fractions
+        return Features(FeatureStack(tuple(bands))(as_floats(block)).to_numpy())
+    chosen = [present.index(name) for name in bands]
+    part = block if chosen == [*range(len(present))] else block.isel(band=chosen)
+    return Features(part.to_numpy(), validity(part))
 
 
 def _own_session(predictor: Predictor) -> Session:

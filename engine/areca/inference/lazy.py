@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 import dask_geopandas as dgpd  # noqa: TC002 - teaches dask.dataframe GeoDataFrames
+import numpy as np
 import pandas as pd
-import xarray as xr
 from dask.dataframe import from_delayed
 from dask.delayed import delayed
 
@@ -28,10 +28,11 @@ from areca.tiles import (
     BlockGrid,
     Lattice,
     Window,
-    as_float,
+    block_array,
     cube_geobox,
     pad_block,
     slice_padded,
+    valid_where,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
-    import numpy as np
+    import xarray as xr
     from dask.delayed import Delayed
     from numpy.typing import NDArray
 
@@ -252,11 +253,13 @@ class Work:
 def _predict(
     pixels: NDArray[np.generic], work: Work, predictor: Predictor
 ) -> BlockPrediction:
-    padded = as_float(pixels, work.nodata)
-    if work.have is not None and work.want is not None:
-        padded = pad_block(padded, work.have, work.want)
-    coords = {"band": list(work.bands)}
-    block = xr.DataArray(padded, dims=("band", "y", "x"), coords=coords)
+    valid = valid_where(pixels, work.nodata)
+    have, want = work.have, work.want
+    if have is not None and want is not None and have != want:
+        seen = np.ones(pixels.shape, bool) if valid is None else valid
+        valid = pad_block(seen, have, want, fill=False)
+        pixels = pad_block(pixels, have, want, fill=0)
+    block = block_array(pixels, work.bands, valid)
     return predict_block(block, work.block.window, work.tiles, predictor)
 
 

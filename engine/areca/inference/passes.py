@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -55,16 +55,29 @@ class _Waiting(NamedTuple):
 class Features:
     """What a model sees of a block, before it is standardised."""
 
-    def __init__(self, pixels: NDArray[np.float32]) -> None:
+    def __init__(
+        self, pixels: NDArray[Any], valid: NDArray[np.bool_] | None = None
+    ) -> None:
         """Look where something was seen.
 
         Args:
-            pixels: Shape (band, height, width), not finite where missing.
+            pixels: Shape (band, height, width), any numbers; floats are not finite
+                where missing.
+            valid: The same shape: where integers are not missing; None where none is.
         """
-        finite = np.isfinite(pixels)
+        if pixels.dtype.kind == "f":
+            pixels = pixels.astype(np.float32, copy=False)
+            finite = np.isfinite(pixels)
+            valid = finite if valid is None else finite & valid
         self.pixels = pixels
-        self.valid: NDArray[np.bool_] = np.asarray(finite.any(axis=0))
-        self.is_whole = bool(finite.all())
+        self._valid = None if valid is None or valid.all() else valid
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Where any band was seen, shape (height, width); not to be written to."""
+        if self._valid is None:
+            return np.broadcast_to(np.True_, self.pixels.shape[1:])
+        return np.asarray(self._valid.any(axis=0))
 
     def put(
         self, rows: slice, cols: slice, card: ModelCard, out: NDArray[np.float32]
@@ -80,8 +93,8 @@ class Features:
             out: Shape (band, rows, columns), where the part goes.
         """
         standardize(self.pixels[:, rows, cols], card.mean, card.std, out=out)
-        if not self.is_whole:
-            np.copyto(out, np.float32(0), where=~np.isfinite(out))
+        if self._valid is not None:
+            np.copyto(out, np.float32(0), where=~self._valid[:, rows, cols])
 
 
 def run_passes(

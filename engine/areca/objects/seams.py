@@ -38,6 +38,8 @@ def settle_block(
         The survivors of the settled components (`open` False, `rank` set), and every
         candidate of the components that reach a seam (`open` True, `rank` -1).
     """
+    if candidates.empty:
+        return candidates.assign(open=np.empty(0, bool), rank=np.empty(0, np.int64))
     overlaps = find_overlaps(candidates, overlap)
     component = overlaps.components()
     check_components(component)

@@ -10,7 +10,6 @@ from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from areca.catalog import read_mosaic
 from areca.errors import ArecaError, DeviceLostError
@@ -19,6 +18,7 @@ from areca.runs.folder import file_sha256, write_atomically
 from areca.runs.ledger import BlockDone
 from areca.runs.quicklook import paint, quicklook
 from areca.runtime import peak_memory_bytes
+from areca.tiles import block_array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 DEVICE_LOST = 75
 """Exit code of a worker process that gives up its device (EX_TEMPFAIL)."""
 
-PNG_LEVEL = 1
-"""A quick-look is read once more, for the report: it is packed fast, not small."""
+PNG_LEVEL = 0
+"""A quick-look is read once more, for the report, and all of a run together have the
+pixels of one picture: packing them would cost more time than it saves bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +99,13 @@ def _do_block(task: BlockTask) -> BlockDone:
     window = task.block.window
     padded = window.grow(predictor.halo_px)
     geobox = predictor.lattice.geobox(padded)
-    pixels, source = read_mosaic(task.scenes, task.bands, geobox)
+    mosaic = read_mosaic(task.scenes, task.bands, geobox)
     read_s = time.perf_counter() - start
-    cube = xr.DataArray(
-        pixels, dims=("band", "y", "x"), coords={"band": list(task.bands)}
-    )
+    source = mosaic.source
+    cube = block_array(mosaic.pixels, task.bands, mosaic.valid)
     found = predict_block(cube, window, task.tiles, predictor)
     folder = task.ledger.folder.block(task.block)
-    look = quicklook(pixels, padded, window, task.look_step)
+    look = quicklook(cube, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
     write_atomically(
         folder / "quicklook.png",
@@ -113,7 +113,8 @@ def _do_block(task: BlockTask) -> BlockDone:
     )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)
     _write_table(folder / "candidates.parquet", rows)
-    _write_table(folder / "oversize.parquet", found.oversize)
+    if len(found.oversize):  # `done.json` tells how many there are
+        _write_table(folder / "oversize.parquet", found.oversize)
     wanted = {name: found.rasters[name] for name in predictor.rasters}
     opened = int(rows["open"].sum())
     return BlockDone(

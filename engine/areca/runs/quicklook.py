@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from areca.tiles import as_floats
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from areca.models.card import ModelCard
@@ -32,23 +35,24 @@ def step_of(shown: Window) -> int:
 
 
 def quicklook(
-    pixels: NDArray[np.float32], padded: Window, core: Window, step: int
+    block: xr.DataArray, padded: Window, core: Window, step: int
 ) -> NDArray[np.float32]:
     """Return every `step`-th pixel of a block's core.
 
     Args:
-        pixels: Shape (band, height, width) of `padded`, NaN where nothing was seen.
-        padded: Absolute pixels of `pixels`.
+        block: Dims (band, y, x) of `padded` (`areca.tiles.block_array`).
+        padded: Absolute pixels of `block`.
         core: The block.
         step: Of how many pixels to keep one; those whose absolute row and column are
             multiples of it.
 
     Returns:
-        Shape (band, rows, columns).
+        Shape (band, rows, columns), NaN where nothing was seen.
     """
     rows, cols = core.slices_in(padded)
-    part = pixels[:, rows, cols]
-    return part[:, -core.row0 % step :: step, -core.col0 % step :: step]
+    every = slice(rows.start + -core.row0 % step, rows.stop, step)
+    along = slice(cols.start + -core.col0 % step, cols.stop, step)
+    return np.asarray(as_floats(block.isel(y=every, x=along)).to_numpy())
 
 
 def paint(pixels: NDArray[np.float32], card: ModelCard) -> Image.Image:

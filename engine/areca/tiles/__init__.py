@@ -5,6 +5,7 @@ from areca.tiles.grid import PIXEL_TOLERANCE, cube_geobox, pixel_offset
 from areca.tiles.ground import ground_pixel_m
 from areca.tiles.lattice import Lattice, Tile
 from areca.tiles.padded import Stage, as_float, map_stage, pad_block, slice_padded
+from areca.tiles.validity import as_floats, block_array, valid_where, validity
 from areca.tiles.window import Window
 
 __all__ = [
@@ -16,10 +17,14 @@ __all__ = [
     "Tile",
     "Window",
     "as_float",
+    "as_floats",
+    "block_array",
     "cube_geobox",
     "ground_pixel_m",
     "map_stage",
     "pad_block",
     "pixel_offset",
     "slice_padded",
+    "valid_where",
+    "validity",
 ]

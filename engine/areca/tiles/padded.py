@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import dask.array as da
 import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Stage(Protocol):
@@ -34,21 +37,23 @@ class Stage(Protocol):
 
 
 def pad_block(
-    pixels: NDArray[np.float32], have: Window, want: Window
-) -> NDArray[np.float32]:
-    """Return the pixels of `want`, NaN where `have` has none.
+    pixels: NDArray[Number], have: Window, want: Window, fill: float = np.nan
+) -> NDArray[Number]:
+    """Return the pixels of `want`, with one value where `have` has none.
 
     Args:
         pixels: Shape (band, height, width) of `have`.
         have: The window that `pixels` fills.
         want: The window wanted; may reach beyond `have` on every side.
+        fill: The value; NaN is for floats.
 
     Returns:
         Shape (band, height, width) of `want`; the input itself when nothing is added.
     """
     if have == want:
         return pixels
-    out = np.full((pixels.shape[0], want.height, want.width), np.nan, np.float32)
+    shape = (pixels.shape[0], want.height, want.width)
+    out = np.full(shape, fill, pixels.dtype)
     common = have.intersection(want)
     if common is not None:
         rows, cols = common.slices_in(want)

@@ -1,0 +1,132 @@
+"""Open files of this process, lent to one thread at a time.
+
+GDAL keeps decoded tiles by handle. Two threads with a handle each that read
+neighbouring blocks decode the tiles between them twice: half as much again where a
+block has four tiles along a side. So the threads share a few handles of a local file,
+each of which goes on near to where it has read last. Remote reads wait for the network
+rather than for the processor; there every thread gets a handle.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from areca.catalog.gdal import open_raster
+from areca.catalog.hrefs import is_remote
+from areca.catalog.links import forget_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rasterio.io import DatasetReader
+
+    Key = tuple[Any, ...]
+
+OPEN_FILES = 64
+"""Handles that a process keeps open beyond those lent out; least recently used first
+out."""
+READERS = max(1, (os.cpu_count() or 1) // 2)
+"""Threads that read one local file at once: decoding keeps a processor busy, and the
+others have the forward passes to feed."""
+
+
+@dataclass(eq=False)
+class _Handle:
+    """An open file, and where it was read last."""
+
+    key: Key
+    file: DatasetReader
+    row: int = 0
+    """First row of the last read, px."""
+
+
+class _Shelf:
+    """The handles of a process: those that lie idle, and how many are out."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Handle] = []  # the least recently used first
+        self._out: dict[Key, int] = {}
+        self._changed = threading.Condition()
+
+    def take(self, key: Key, row: int, most: int | None) -> _Handle | None:
+        """Take the idle handle that was read nearest to a row.
+
+        Waits while `most` handles of the file are out.
+
+        Returns:
+            The handle; None where the caller has to open one.
+        """
+        with self._changed:
+            while most is not None and self._out.get(key, 0) >= most:
+                self._changed.wait()
+            self._out[key] = self._out.get(key, 0) + 1
+            mine = [handle for handle in self._idle if handle.key == key]
+            if not mine:
+                return None
+            nearest = min(mine, key=lambda handle: abs(handle.row - row))
+            self._idle.remove(nearest)
+            return nearest
+
+    def put(self, key: Key, handle: _Handle | None) -> None:
+        """Put a handle back; None where it was closed."""
+        with self._changed:
+            self._out[key] -= 1
+            if not self._out[key]:
+                del self._out[key]
+            if handle is not None:
+                self._idle.append(handle)
+            surplus = self._idle[: max(0, len(self._idle) - OPEN_FILES)]
+            del self._idle[: len(surplus)]
+            self._changed.notify_all()
+        for old in surplus:
+            old.file.close()
+
+
+_shelf = _Shelf()
+
+
+@contextmanager
+def lend(href: str, *, allow_private: bool, row: int = 0) -> Iterator[DatasetReader]:
+    """Lend an open file to the caller's thread; do not close it.
+
+    After any error the file is closed, so that the next read opens it again.
+
+    Args:
+        href: A link that `check_href` has passed.
+        allow_private: Whether its host may be at a private address.
+        row: Where the caller will read; a handle that has read there is preferred.
+
+    Yields:
+        The file. What `open_raster` raises comes through.
+    """
+    key = _key(href)
+    handle = _shelf.take(key, row, None if is_remote(href) else READERS)
+    try:
+        if handle is None:
+            handle = _Handle(key, open_raster(href, allow_private=allow_private))
+        yield handle.file
+        handle.row = row
+    except BaseException:
+        forget_link(href)
+        if handle is not None:
+            handle.file.close()
+            handle = None
+        raise
+    finally:
+        _shelf.put(key, handle)
+
+
+def _key(href: str) -> Key:
+    """Return a file as it is now, so that a replaced local file is opened again."""
+    if is_remote(href):
+        return (href,)
+    try:
+        stat = Path(href).stat()
+    except OSError:
+        return (href,)
+    return href, stat.st_mtime_ns, stat.st_size

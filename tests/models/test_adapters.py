@@ -229,14 +229,3 @@ def test_row_24_a_batch_of_another_shape_or_type_is_refused(name, shape, dtype):
 def test_logits_are_not_decoded_to_objects():
     with pytest.raises(PredictError, match="no objects"):
         loaded("unet").decode({"logits": np.zeros(1)}, 0.5)
-
-
-def test_bf16_is_used_where_the_card_says_so():
-    card = family_card("unet")
-    tiles = drawn_tiles(card, 1)
-    exact = DenseSegmenter(drawn_network(card), card).forward(tiles)["logits"]
-    rough_card = replace(card, precision="bf16")
-    rough = DenseSegmenter(drawn_network(card), rough_card).forward(tiles)["logits"]
-    assert rough.dtype == np.float32
-    assert not np.array_equal(rough, exact)
-    assert np.abs(rough - exact).mean() < 0.05 * np.abs(exact).mean()

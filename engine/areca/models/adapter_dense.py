@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from areca.errors import PredictError
 from areca.models.checks import check_batch, refuse_not_finite
+from areca.models.folding import fold_norms
 from areca.models.loaded import Loaded
 from areca.models.transfer import to_device, to_host
 
@@ -27,10 +28,25 @@ if TYPE_CHECKING:
 class DenseSegmenter(Loaded):
     """A dense network, ready for inference."""
 
-    def __init__(self, network: nn.Module, card: ModelCard) -> None:
-        """Take over a network: it is put into eval mode."""
+    def __init__(
+        self, network: nn.Module, card: ModelCard, *, bf16: bool | None = None
+    ) -> None:
+        """Take over a network: it is folded in place and cannot be trained again.
+
+        Args:
+            network: The network, with its weights.
+            card: Its card.
+            bf16: Whether to compute in bf16; by default where the card allows it and
+                the hardware has it.
+        """
         super().__init__(card, next(network.parameters()).device)
-        self._network = network.eval().to(memory_format=torch.channels_last)
+        allowed = card.precision == "bf16" and has_bf16(self.device)
+        self.bf16 = allowed if bf16 is None else bf16
+        network = fold_norms(network.eval())
+        if self.bf16 and self.device.type == "cpu":
+            # Not autocast, which would round every weight anew in every pass.
+            network = network.to(torch.bfloat16)
+        self._network = network.to(memory_format=torch.channels_last)
         # The logits of a GPU are far away, and it can begin a pass before one ends.
         self.reduces = self.device.type != "cpu"
         self.passes_at_once = 2 if self.device.type == "cuda" else 1
@@ -71,16 +87,18 @@ class DenseSegmenter(Loaded):
 
     def _logits(self, batch: NDArray[np.float32]) -> Tensor:
         check_batch(batch, self.card)
-        with torch.inference_mode(), self._precision():
-            out = self._network(to_device(batch, self.device))
+        with torch.inference_mode(), self._autocast():
+            tiles = to_device(batch, self.device)
+            if self.bf16 and self.device.type == "cpu":
+                tiles = tiles.bfloat16()
+            out = self._network(tiles)
         if isinstance(out, dict):
             out = out["out"]  # DeepLabV3 of torchvision
         return cast("Tensor", out)
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.card.precision == "bf16"
-        )
+    def _autocast(self) -> torch.autocast:
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.bf16 and kind != "cpu")
 
     def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
         """Refuse: classes of pixels are made of the logits of many tiles at once.
@@ -92,6 +110,18 @@ class DenseSegmenter(Loaded):
             f"model {self.card.name!r} gives logits ({', '.join(raw)}), no objects "
             f"with a score of {score_threshold} or more; segment with it"
         )
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies bf16 itself; emulated it is slower.
+
+    Args:
+        device: A processor with avx512_bf16 or AMX, or a GPU of Ampere or later.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def checked_logits(

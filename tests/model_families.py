@@ -21,6 +21,14 @@ DETECTORS = {
     "fcos": {"backbone": "resnet18"},
     "maskrcnn": {"backbone": "resnet18", "rpn_post_nms_top_n_test": 12},
 }
+SMALL_SAM = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "global_attn_indexes": [1],
+    "output_channels": 32,
+    "window_size": 3,
+}
 SEGMENTERS = {
     "deeplabv3": {"backbone": "mobilenet"},
     "unet": {"encoder": "tu-mobilenetv3_small_050"},
@@ -28,6 +36,7 @@ SEGMENTERS = {
     "deeplabv3plus": {"encoder": "resnet18"},
     "fpn": {"encoder": "resnet18"},
     "segformer": {"encoder": "mit_b0"},
+    "sam-lora": {"encoder": SMALL_SAM, "lora_rank": 2},
 }
 
 
@@ -65,6 +74,15 @@ def drawn_network(card, seed=4):
             # Fresh heads of one-stage detectors start at a score of 0.01.
             if name.endswith("cls_logits.bias"):
                 values.fill_(-2.0)
+    return spread(network) if card.architecture == "sam-lora" else network
+
+
+def spread(network):
+    """Draw every weight as large as its inputs are many: fresh SAM answers 1e-5."""
+    with torch.no_grad():
+        for values in network.parameters():
+            if values.ndim > 1:
+                values.normal_(std=values[0].numel() ** -0.5)
     return network
 
 

@@ -341,6 +341,7 @@ def test_help_loads_nothing_heavy():
         "try: c.main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'dask', 'pandas', 'rasterio', 'xarray', 'pydantic'}\n"
+        "heavy |= {'transformers', 'peft'}\n"
         "print('LOADED', sorted(heavy & set(sys.modules)))\n"
     )
     out = subprocess.run(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from areca.models.found import Found
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
+    from areca.models.sam import SamLora
 
 Raw = dict[str, Any]
 """What a forward pass returns: named arrays in host memory, the batch first, or lists
@@ -154,6 +155,8 @@ def load_network(
     if card.contract == "heatmap":
         return HeatmapDetector(cast("CentreRadiusNet", network), card)
     if card.contract == "logits":
+        if card.architecture == "sam-lora":
+            cast("SamLora", network).fold()
         return DenseSegmenter(network, card)
     # Here: it brings torchvision, an extra.
     from areca.models.adapter_boxes import BoxDetector  # noqa: PLC0415

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from areca.models.card import ModelCard
 
 How = Literal["mean", "copy-red", "random"]
-_RGB = ("red", "green", "blue")
-_MODULES = {"models": ("torchvision", "segmentation_models_pytorch")}
+RGB = ("red", "green", "blue")
+"""Bands of the first layer of published weights."""
+_MODULES = {
+    "models": ("torchvision", "segmentation_models_pytorch"),
+    "sam": ("transformers", "peft"),
+}
 """Modules of each extra."""
 
 
@@ -62,6 +66,11 @@ def build_network(card: ModelCard) -> nn.Module:
 def _builder(name: str) -> Callable[[ModelCard], nn.Module]:
     if name == "centre-radius":
         return _build_centre_radius
+    if name == "sam-lora":
+        # Here: it brings transformers and its 5 s.
+        from areca.models.sam import build_sam  # noqa: PLC0415
+
+        return build_sam
     # Here: they bring torchvision and its 1 s, which only these models need.
     from areca.models import segmenters  # noqa: PLC0415
 
@@ -96,7 +105,7 @@ def widen(network: nn.Module, bands: Sequence[str], how: How = "mean") -> nn.Mod
     Raises:
         ModelError: The network has no convolution of three bands.
     """
-    if len(bands) == len(_RGB) and _rgb_slots(bands) == [0, 1, 2]:
+    if len(bands) == len(RGB) and _rgb_slots(bands) == [0, 1, 2]:
         return network
     for path, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
@@ -124,7 +133,7 @@ def adapt_first_layer(
     Raises:
         ModelError: The convolution has not three input bands, or `how` is unknown.
     """
-    if conv.in_channels != len(_RGB) or conv.groups != 1:
+    if conv.in_channels != len(RGB) or conv.groups != 1:
         raise ModelError(
             f"the first layer takes {conv.in_channels} bands; only one of red, green "
             "and blue can be adapted to others"
@@ -158,7 +167,7 @@ def adapt_first_layer(
 
 def _rgb_slots(bands: Sequence[str]) -> list[int | None]:
     """Return where red, green and blue stand among some bands."""
-    if not set(_RGB) & set(bands):
-        return [place if place < len(bands) else None for place in range(len(_RGB))]
+    if not set(RGB) & set(bands):
+        return [place if place < len(bands) else None for place in range(len(RGB))]
     names = list(bands)
-    return [names.index(name) if name in names else None for name in _RGB]
+    return [names.index(name) if name in names else None for name in RGB]

@@ -76,6 +76,8 @@ FAMILIES: dict[str, Family] = {
     "unetplusplus": _LOGITS,
     "fpn": _LOGITS,
     "segformer": _LOGITS,
+    # One step of 16 px, the patch; the positions of patches are bound to the tile.
+    "sam-lora": Family(contract="logits", phase_px=16, needs="sam"),
     WHOLE_FILE: Family(contract=None, phase_px=32),
 }
 """Architectures by name. `file` may say another phase in architecture_options."""

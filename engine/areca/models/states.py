@@ -19,6 +19,7 @@ from areca.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from torch import nn
 
@@ -32,6 +33,18 @@ _NOT_USED = "aux_classifier."
 """Head of DeepLab that is read only in training."""
 _NAMED = 3
 """So many names of a kind are told."""
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file of a model.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def read_state(data: bytes, file_format: str, source: str) -> dict[str, Tensor]:
@@ -98,7 +111,7 @@ def fit_state(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
 
     Raises:
         ModelError: Names or shapes do not fit; the names are told.
-    """
+    """  # noqa: DOC502 - raised by the check
     wanted = network.state_dict()
     prefix = max(_PREFIXES, key=lambda text: len(_under(state, text) & wanted.keys()))
     own = {
@@ -106,6 +119,23 @@ def fit_state(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
         for name in sorted(_under(state, prefix))
         if name in wanted or not name.startswith(_NOT_USED)
     }
+    refuse_misfit(own, wanted, what)
+    network.load_state_dict(own, strict=False)
+
+
+def refuse_misfit(
+    own: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str
+) -> None:
+    """Refuse named tensors that are not those wanted.
+
+    Args:
+        own: What there is.
+        wanted: What there must be.
+        what: Names of the file and the model, for messages.
+
+    Raises:
+        ModelError: Names or shapes differ; the names are told.
+    """
     missing = [n for n in wanted if n not in own and not n.endswith(_NOT_NEEDED)]
     other = [n for n in own if n not in wanted]
     shapes = [
@@ -120,7 +150,6 @@ def fit_state(network: nn.Module, state: Mapping[str, Tensor], what: str) -> Non
             f"shape{_some(shapes)}. Check architecture, architecture_options, bands "
             "and labels of the card"
         )
-    network.load_state_dict(own, strict=False)
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> set[str]:

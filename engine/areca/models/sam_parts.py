@@ -43,9 +43,8 @@ def import_sam(
 ) -> Model:
     """Return the handle of a model made of published parts, written to a folder.
 
-    Positions of another image size than the card's tile are resized (see
-    `resize_positions`). Other bands than red, green and blue get the mean of these in
-    the first layer (see `areca.models.architectures.adapt_first_layer`).
+    Positions of another image size than the tile are resized (`resize_positions`).
+    Other bands than red, green and blue get their mean in the first layer.
 
     With an adapter the model is finished: its low-rank changes are merged, and the
     card is written with a `lora_rank` of 0. Without one it is where training starts:
@@ -69,22 +68,27 @@ def import_sam(
             "Segment Anything make a sam-lora"
         )
     files = _files(base, adapter)
-    zeros = (0.0,) * len(RGB)
-    options = {**card.architecture_options, "lora_rank": 0}
-    plain = replace(
-        card, bands=RGB, mean=zeros, std=(1.0,) * len(RGB), architecture_options=options
-    )
-    sam = cast("SamLora", build_network(plain)).sam
+    sam = cast("SamLora", build_network(_plain(card))).sam
     # Here: where transformers or peft are missing, the line above has told so.
     from areca.models.sam import finish, lora_options  # noqa: PLC0415
     from areca.models.sam_adapter import merge_adapter  # noqa: PLC0415
 
     new = _load_base(sam, files[0], card)
-    if adapter is None:
-        return save_model(finish(sam, card.bands, *lora_options(card)), card, folder)
-    sam = merge_adapter(sam, files[1], files[2], new)
-    written = replace(card, architecture_options=options)
-    return save_model(finish(sam, card.bands, *lora_options(written)), written, folder)
+    if adapter is not None:
+        sam = merge_adapter(sam, files[1], files[2], new)
+        card = replace(card, architecture_options=_plain(card).architecture_options)
+    return save_model(finish(sam, card.bands, *lora_options(card)), card, folder)
+
+
+def _plain(card: ModelCard) -> ModelCard:
+    """Return the card of Segment Anything as it is published: no adapters, RGB."""
+    return replace(
+        card,
+        bands=RGB,
+        mean=(0.0,) * len(RGB),
+        std=(1.0,) * len(RGB),
+        architecture_options={**card.architecture_options, "lora_rank": 0},
+    )
 
 
 def _files(base: Path, adapter: Path | None) -> list[Path]:

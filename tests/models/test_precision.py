@@ -47,9 +47,12 @@ def test_a_card_allows_bf16_if_its_own_trial_does(tmp_path, lead, precision):
 
 
 @pytest.mark.parametrize("has_it", [True, False])
-def test_bf16_runs_where_card_and_hardware_have_it(tmp_path, monkeypatch, has_it):
+@pytest.mark.parametrize("name", ["unet", "deeplabv3", "segformer", "sam-lora"])
+def test_bf16_runs_where_card_and_hardware_have_it(
+    tmp_path, monkeypatch, name, has_it
+):
     monkeypatch.setattr(adapter_dense, "has_bf16", lambda _device: has_it)
-    card = replace(family_card("unet"), precision="bf16")
+    card = replace(family_card(name), precision="bf16")
     model = save_model(drawn_network(card), card, tmp_path)
     loaded = load_network(model)
     assert loaded.bf16 == has_it
@@ -57,8 +60,9 @@ def test_bf16_runs_where_card_and_hardware_have_it(tmp_path, monkeypatch, has_it
     tiles = drawn_tiles(card, 1)
     one, other = (n.forward(tiles)["logits"] for n in (loaded, exact))
     assert one.dtype == np.float32
-    assert np.array_equal(one, other) == (not has_it)
-    assert np.abs(one - other).mean() < 0.05 * np.abs(other).mean()
+    # LoRA is merged on loading, so float32 may differ in its last digits.
+    off = np.abs(one - other).mean() / np.abs(other).mean()
+    assert (1e-3 < off < 0.05) if has_it else off < 1e-5
 
 
 def test_only_classes_of_pixels_are_tried(tmp_path):

@@ -20,6 +20,11 @@ DETECTORS = {
     },
     "fcos": {"backbone": "resnet18"},
     "maskrcnn": {"backbone": "resnet18", "rpn_post_nms_top_n_test": 12},
+    "yolov3": {
+        "width": 0.0625,
+        "blocks": [1, 1, 1, 1, 1],
+        "anchors": [[[8, 8], [12, 10]], [[16, 16], [14, 20]], [[22, 22]]],
+    },
 }
 SMALL_SAM = {
     "hidden_size": 32,
@@ -29,6 +34,8 @@ SMALL_SAM = {
     "output_channels": 32,
     "window_size": 3,
 }
+TORCHVISION = sorted(set(DETECTORS) - {"yolov3"})
+"""The detectors that torchvision has."""
 SEGMENTERS = {
     "deeplabv3": {"backbone": "mobilenet"},
     "unet": {"encoder": "tu-mobilenetv3_small_050"},
@@ -74,6 +81,8 @@ def drawn_network(card, seed=4):
             # Fresh heads of one-stage detectors start at a score of 0.01.
             if name.endswith("cls_logits.bias"):
                 values.fill_(-2.0)
+    if card.architecture == "yolov3":
+        excite(network, card)
     return spread(network) if card.architecture == "sam-lora" else network
 
 
@@ -84,6 +93,24 @@ def spread(network):
             if values.ndim > 1:
                 values.normal_(std=values[0].numel() ** -0.5)
     return network
+
+
+def excite(network, card):
+    """Give norms the statistics of drawn tiles, and heads an opinion, in place.
+
+    Without it random layers damp each other, and every cell says the same.
+    """
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        network.train()(torch.from_numpy(drawn_tiles(card, 8, seed=3)))
+        for grid in network.grids:
+            values = grid.head.weight.view(
+                -1, 5 + len(card.labels), *grid.head.weight.shape[1:]
+            )
+            values[:, 4:].mul_(3)
+    network.eval()
 
 
 def drawn_tiles(card, count, seed=0):

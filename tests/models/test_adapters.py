@@ -9,6 +9,7 @@ import torch
 from model_families import (
     DETECTORS,
     SEGMENTERS,
+    TORCHVISION,
     drawn_network,
     drawn_tiles,
     family_card,
@@ -18,15 +19,18 @@ from torchvision.ops import batched_nms
 
 from areca.errors import ModelError, PredictError
 from areca.models import checks
-from areca.models.adapter_boxes import BoxDetector, draw_masks
+from areca.models.adapter_boxes import BoxDetector
 from areca.models.adapter_dense import DenseSegmenter
+from areca.models.adapter_yolo import YoloDetector
+from areca.models.boxes import draw_masks
 from areca.models.found import Masks
 from areca.tiles import Tile, Window
 
 
 def adapt(network, card):
     kinds = {"boxes": BoxDetector, "masks": BoxDetector, "logits": DenseSegmenter}
-    return kinds[card.contract](network, card)
+    kind = {"yolov3": YoloDetector}.get(card.architecture, kinds[card.contract])
+    return kind(network, card)
 
 
 @cache
@@ -70,7 +74,7 @@ def test_a_segmenter_gives_logits_of_the_tile_whatever_shares_the_batch(name):
     assert np.ptp(full[0]) > 0
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_a_detector_answers_what_torchvision_answers(name):
     card = family_card(name)
     network = drawn_network(card)
@@ -178,6 +182,7 @@ HEADS = {
     "retinanet": "head.classification_head.cls_logits.bias",
     "fcos": "head.regression_head.bbox_ctrness.bias",
     "maskrcnn": "roi_heads.mask_predictor.mask_fcn_logits.bias",
+    "yolov3": "grids.2.head.bias",
     "deeplabv3": "classifier.4.bias",
     "unet": "segmentation_head.0.bias",
 }

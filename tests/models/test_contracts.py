@@ -155,6 +155,14 @@ def test_an_asset_tells_how_its_file_was_written():
         for made in (
             card(),
             card(format="state-dict"),
+            card(
+                architecture="yolov3",
+                task="object-detection",
+                format="darknet",
+                background=None,
+                max_object_px=56,
+                margin_px=4,
+            ),
             *(
                 card(
                     architecture="file",
@@ -168,6 +176,7 @@ def test_an_asset_tells_how_its_file_was_written():
     assert told == {
         "safetensors": "safetensors",
         "state-dict": "torch.save",
+        "darknet": "darknet",
         "onnx": "onnx",
         "pt2": "torch.export.save",
         "torchscript": "torch.jit.save",

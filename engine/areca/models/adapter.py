@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from areca.models.adapter_dense import DenseSegmenter
+from areca.models.adapter_yolo import YoloDetector
 from areca.models.checks import refuse_not_finite
 from areca.models.contracts import WHOLE_FILE
 from areca.models.found import Detections
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
     from areca.models.sam import SamLora
+    from areca.models.yolo import YoloV3
 
 Raw = dict[str, Any]
 """What a forward pass returns: named arrays in host memory, the batch first, or lists
@@ -158,6 +160,8 @@ def load_network(
         if card.architecture == "sam-lora":
             cast("SamLora", network).fold()
         return DenseSegmenter(network, card)
+    if card.architecture == "yolov3":
+        return YoloDetector(cast("YoloV3", network), card)
     # Here: it brings torchvision, an extra.
     from areca.models.adapter_boxes import BoxDetector  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ from torch import nn
 from areca.errors import ModelError
 from areca.models.contracts import FAMILIES, WHOLE_FILE
 from areca.models.network import CentreRadiusNet
+from areca.models.yolo import build_yolo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,8 @@ def _builder(name: str) -> Callable[[ModelCard], nn.Module]:
         from areca.models.sam import build_sam  # noqa: PLC0415
 
         return build_sam
+    if name == "yolov3":
+        return build_yolo
     # Here: they bring torchvision and its 1 s, which only these models need.
     from areca.models import segmenters  # noqa: PLC0415
 

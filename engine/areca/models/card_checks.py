@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from areca.errors import ModelError
 from areca.models.contracts import (
     CONTRACTS,
+    DARKNET_NETWORKS,
     FAMILIES,
     FILE_FORMATS,
     FORMATS,
@@ -54,6 +55,11 @@ def _architecture_fault(card: ModelCard) -> str:
             f"architecture {card.architecture!r} does not go with format "
             f"{card.format!r}: {', '.join(FILE_FORMATS)} hold the whole network and "
             f"go with the architecture {WHOLE_FILE!r}, the others with its name"
+        )
+    if card.format == "darknet" and card.architecture not in DARKNET_NETWORKS:
+        return (
+            f"format 'darknet' names no tensors, so {card.architecture} cannot take "
+            f"it; it goes with {', '.join(DARKNET_NETWORKS)}"
         )
     if card.precision not in PRECISIONS:
         return f"precision is {card.precision!r}; it must be float32 or bf16"

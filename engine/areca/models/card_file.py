@@ -34,6 +34,7 @@ _ARTIFACTS = {
         "safetensors",
     ),
     "state-dict": ("application/octet-stream; application=pytorch", "torch.save"),
+    "darknet": ("application/octet-stream; application=darknet", "darknet"),
     "onnx": ("application/octet-stream; application=onnx", "onnx"),
     "pt2": ("application/octet-stream; application=pytorch", "torch.export.save"),
     "torchscript": ("application/octet-stream; application=pytorch", "torch.jit.save"),

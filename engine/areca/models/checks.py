@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_BOXES = 100_000
 """More boxes than this in one tile are no answer."""
+LOWEST_SCORE = 0.05
+"""Boxes below this never leave a detector, unless its card's threshold is lower."""
 
 
 def check_batch(batch: NDArray[np.float32], card: ModelCard) -> None:
@@ -84,6 +86,13 @@ def check_count(counts: Sequence[int], card: ModelCard) -> None:
             f"{MOST_BOXES}; raise the card's score_threshold, or check that the "
             "weights belong to the card"
         )
+
+
+def lowest_score(card: ModelCard) -> float:
+    """Return the score below which a detector drops boxes itself, 0 to 1."""
+    options = card.architecture_options
+    given = options.get("box_score_thresh", options.get("score_thresh"))
+    return min(LOWEST_SCORE, card.score_threshold) if given is None else float(given)
 
 
 class Finite:

@@ -25,6 +25,7 @@ WHOLE_FILE = "file"
 FORMATS = {
     "safetensors": "numbers only, written by areca",
     "state-dict": "a checkpoint of torch.save, read with weights_only",
+    "darknet": "Darknet's .weights: numbers alone, in network order",
     "onnx": "an ONNX graph, run by onnxruntime",
     "pt2": "a torch.export archive; it can run code",
     "torchscript": "a TorchScript archive; it can run code",
@@ -33,6 +34,8 @@ FORMATS = {
 """Formats of a weights file. The last four hold the whole network."""
 FILE_FORMATS = ("onnx", "pt2", "torchscript", "callable")
 """Formats that hold the whole network, for the architecture `file`."""
+DARKNET_NETWORKS = ("yolov3",)
+"""Architectures whose modules lie in the order of Darknet's layers."""
 TRUSTED_ONLY = ("pt2", "torchscript", "callable")
 """Formats that can run code of whoever made the file."""
 PRECISIONS = ("float32", "bf16")
@@ -68,6 +71,7 @@ FAMILIES: dict[str, Family] = {
     "ssd300": _BOXES,
     "retinanet": _BOXES,
     "fcos": _BOXES,
+    "yolov3": Family(contract="boxes", phase_px=32),
     "maskrcnn": Family(contract="masks", phase_px=32, needs="models"),
     # Dilated: stride 8 with ResNet-50, 16 with MobileNet and in DeepLabV3+.
     "deeplabv3": Family(contract="logits", phase_px=16, needs="models"),

@@ -20,15 +20,13 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from typing_extensions import override
 
 from areca.errors import ModelError
-from areca.models.checks import MOST_BOXES, check_known
+from areca.models.checks import MOST_BOXES, check_known, lowest_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from areca.models.card import ModelCard
 
-LOWEST_SCORE = 0.05
-"""Boxes below this never leave a detector, unless its card's threshold is lower."""
 _MASK_NMS = 0.7
 """Mask R-CNN alone suppresses near-copies in the tile, before their masks are drawn:
 each mask costs 0.5 GFLOP. What falls here overlaps a better box by more than any
@@ -142,13 +140,6 @@ def _call(
     """Return what a builder of torchvision makes; it fetches no weights."""
     classes = len(card.labels) + 1
     return build(weights=None, weights_backbone=None, num_classes=classes, **settings)
-
-
-def lowest_score(card: ModelCard) -> float:
-    """Return the score below which a detector drops boxes itself, 0 to 1."""
-    options = card.architecture_options
-    given = options.get("box_score_thresh", options.get("score_thresh"))
-    return min(LOWEST_SCORE, card.score_threshold) if given is None else float(given)
 
 
 def _backbone(options: dict[str, Any], levels: list[int]) -> nn.Module:

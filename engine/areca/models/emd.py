@@ -31,6 +31,7 @@ _FORMATS = {
     ".safetensors": "safetensors",
     ".pth": "state-dict",
     ".pt": "state-dict",
+    ".weights": "darknet",
     ".onnx": "onnx",
     ".pt2": "pt2",
 }

@@ -25,11 +25,15 @@ _PRIOR = 0.02
 
 
 class ConvNorm(nn.Module):
-    """A 3 x 3 convolution, BatchNorm and ReLU; `fold` merges the first two."""
+    """A convolution, BatchNorm and ReLU; `fold` merges the first two."""
 
-    def __init__(self, inner: int, outer: int, *, stride: int = 1) -> None:
+    def __init__(
+        self, inner: int, outer: int, *, kernel: int = 3, stride: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inner, outer, 3, stride=stride, padding=1, bias=False)
+        self.conv = nn.Conv2d(
+            inner, outer, kernel, stride=stride, padding=kernel // 2, bias=False
+        )
         self.norm: nn.Module = nn.BatchNorm2d(outer)
 
     @override
@@ -132,10 +136,19 @@ class CentreRadiusNet(nn.Module):
 
     def fold(self) -> None:
         """Put the network in eval mode and merge every norm into its convolution."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fold()
+        fold_norms(self)
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Put a network in eval mode and merge every norm into its convolution, in place.
+
+    Args:
+        network: What it has of norms outside `ConvNorm` stays.
+    """
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            module.fold()
 
 
 def count_parameters(network: nn.Module) -> int:

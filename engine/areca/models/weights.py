@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from areca.models.architectures import build_network
 from areca.models.card_file import write_card
+from areca.models.darknet import load_darknet
 from areca.models.handle import CARD_NAME, Model
 from areca.models.network import count_parameters
 from areca.models.states import fit_state, read_state
@@ -58,7 +59,7 @@ def load_weights(model: Model, device: str = "cpu") -> nn.Module:
     """Return the network with its checked weights, unfolded and in eval mode.
 
     Args:
-        model: Handle of the model; its format is safetensors or state-dict.
+        model: Handle of the model; its format is safetensors, state-dict or darknet.
         device: Torch device.
 
     Returns:
@@ -68,6 +69,10 @@ def load_weights(model: Model, device: str = "cpu") -> nn.Module:
     # The bytes that are checked are the bytes that are loaded, on every worker anew.
     data = model.checked_weights()
     network = build_network(model.card)
-    state = read_state(data, model.card.format, str(model.weights_path))
-    fit_state(network, state, f"{model.weights_path} and model {model.card.name!r}")
+    what = f"{model.weights_path} and model {model.card.name!r}"
+    if model.card.format == "darknet":
+        load_darknet(network, data, what)
+    else:
+        state = read_state(data, model.card.format, str(model.weights_path))
+        fit_state(network, state, what)
     return network.to(torch.device(device)).eval()

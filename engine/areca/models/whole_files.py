@@ -24,6 +24,7 @@ import torch
 
 from areca.errors import ModelError, PredictError
 from areca.models.adapter_dense import checked_logits
+from areca.models.boxes import decode_boxes
 from areca.models.checks import check_batch, check_count, refuse_not_finite
 from areca.models.contracts import TRUSTED_ONLY
 from areca.models.loaded import Loaded
@@ -115,9 +116,6 @@ class WholeFile(Loaded):
             raise PredictError(
                 f"model {self.card.name!r} gives logits, no objects; segment with it"
             )
-        # Here: it brings torchvision, an extra.
-        from areca.models.adapter_boxes import decode_boxes  # noqa: PLC0415
-
         return decode_boxes(raw, score_threshold, self.card)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn.functional import avg_pool2d, interpolate
 
 from areca.models.architectures import build_network
 from areca.models.card import ModelCard
@@ -69,7 +70,7 @@ def family_card(name, options=None, **change):
     }
     values |= sizes | change
     bands = len(values["bands"])
-    return ModelCard(**values, mean=(0.0,) * bands, std=(1.0,) * bands)
+    return ModelCard(**{"mean": (0.0,) * bands, "std": (1.0,) * bands} | values)
 
 
 def drawn_network(card, seed=4):
@@ -82,7 +83,7 @@ def drawn_network(card, seed=4):
             if name.endswith("cls_logits.bias"):
                 values.fill_(-2.0)
     if card.architecture == "yolov3":
-        excite(network, card)
+        excite(network, drawn_tiles(card, 8, seed=3))
     return spread(network) if card.architecture == "sam-lora" else network
 
 
@@ -95,21 +96,26 @@ def spread(network):
     return network
 
 
-def excite(network, card):
-    """Give norms the statistics of drawn tiles, and heads an opinion, in place.
+def excite(network, tiles):
+    """Give the norms of YOLOv3 the statistics of tiles, and heads an opinion, in place.
 
-    Without it random layers damp each other, and every cell says the same.
+    Without it random layers damp each other, and every cell says the same. Half of the
+    tiles are smoothed, because imagery is smoother than noise.
     """
+    tiles = torch.from_numpy(tiles)
+    smooth = interpolate(avg_pool2d(tiles[::2], 8), scale_factor=8.0, mode="bilinear")
+    tiles = torch.cat([2 * smooth, tiles[1::2]])
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
-        network.train()(torch.from_numpy(drawn_tiles(card, 8, seed=3)))
+        network.train()(tiles)
         for grid in network.grids:
-            values = grid.head.weight.view(
-                -1, 5 + len(card.labels), *grid.head.weight.shape[1:]
-            )
-            values[:, 4:].mul_(3)
+            # Not x, y, width and height: boxes keep about the size of their anchors.
+            shape = (-1, 5 + network.classes)
+            grid.head.bias.view(shape)[:, 4] = -3.6
+            weight = grid.head.weight
+            weight.view(*shape, weight.shape[1])[:, 4:].mul_(3)
     network.eval()
 
 

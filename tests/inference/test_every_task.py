@@ -20,6 +20,7 @@ from areca.tiles import Lattice, Tile, Window, cube_geobox
 
 BANDS = ["red", "green", "blue"]
 HEIGHT, WIDTH = 190, 205
+WORLDS = ("heatmap", "boxes", "yolov3", "masks", "logits")
 TASKS = {
     "heatmap": ("score",),
     "boxes": ("score",),
@@ -70,14 +71,16 @@ class Decoded:
         return self.found.touching_edge(tile_px, within_px)
 
 
-def model_of(contract, folder):
-    if contract == "heatmap":
+def model_of(kind, folder):
+    if kind == "heatmap":
         return noisy_model(folder)
-    if contract == "logits":
+    if kind == "logits":
         return noisy_segmenter(folder)
-    name = {"boxes": "fasterrcnn-mobilenet", "masks": "maskrcnn"}[contract]
-    few = {"rpn_post_nms_top_n_test": 12 if contract == "masks" else 40}
-    few |= {"backbone": "resnet18"} if contract == "masks" else {}
+    if kind == "yolov3":
+        return yolo_of(folder)
+    name = {"boxes": "fasterrcnn-mobilenet", "masks": "maskrcnn"}[kind]
+    few = {"rpn_post_nms_top_n_test": 12 if kind == "masks" else 40}
+    few |= {"backbone": "resnet18"} if kind == "masks" else {}
     card = family_card(
         name,
         few,
@@ -88,12 +91,26 @@ def model_of(contract, folder):
         context_px=0,
     )
     network = drawn_network(card)
-    if contract == "masks":
+    if kind == "masks":
         calm(network)
     return save_model(network, card, folder)
 
 
-@pytest.fixture(scope="module", params=list(TASKS))
+def yolo_of(folder):
+    card = family_card(
+        "yolov3",
+        bands=tuple(BANDS),
+        resolution_m=0.2,
+        mean=(110.0,) * 3,
+        std=(60.0,) * 3,
+        nms_iou=0.2,
+        max_object_px=56,
+        context_px=0,
+    )
+    return save_model(drawn_network(card), card, folder)
+
+
+@pytest.fixture(scope="module", params=WORLDS)
 def world(request, tmp_path_factory):
     """A scene of at least 3 x 3 tiles, a model of one task that sees too much."""
     folder = tmp_path_factory.mktemp("world")
@@ -103,7 +120,7 @@ def world(request, tmp_path_factory):
     key = (model.card.digest, "cpu")
     network = session_of(model, areca.PredictOptions()).network
     session._LOADED[key] = Session(Remembering(network))
-    yield request.param, cube, model
+    yield model.card.contract, cube, model
     del session._LOADED[key]
 
 

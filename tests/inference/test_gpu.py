@@ -58,7 +58,13 @@ def test_objects_of_a_gpu_are_those_of_the_processor(cube, tmp_path):
 @pytest.mark.parametrize("family", DETECTORS)
 def test_detectors_of_boxes_run_on_a_gpu(cube, family, tmp_path):
     card = family_card(
-        family, bands=tuple(BANDS), resolution_m=0.2, max_object_px=56, context_px=0
+        family,
+        bands=tuple(BANDS),
+        resolution_m=0.2,
+        mean=(110.0,) * 3,
+        std=(60.0,) * 3,
+        max_object_px=56,
+        context_px=0,
     )
     network = drawn_network(card)
     if family == "maskrcnn":

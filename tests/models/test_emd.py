@@ -73,6 +73,11 @@ def test_classes_of_pixels_from_zero_are_taken_as_they_are(read):
     assert card.background is None
 
 
+def test_weights_of_darknet_go_with_yolov3(read):
+    card = read(definition(ModelFile="palms.weights"), "yolov3", **DETECTOR)
+    assert (card.format, card.contract) == ("darknet", "boxes")
+
+
 def test_a_graph_takes_the_contract_that_is_given(read):
     emd = definition(ModelType="ImageClassification", ModelFile="net.onnx")
     card = read(emd, "file", architecture_options={"contract": "logits"})

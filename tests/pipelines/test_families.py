@@ -37,7 +37,9 @@ confidence = ["{layer}"]
 def test_a_family_runs_on_a_real_scene(name, shared_data, tmp_path):
     scene = shared_data / "neon_tree_crowns" / "OSBS_029.tif"
     bands = ("red", "green", "blue")
-    card = family_card(name, bands=bands, resolution_m=0.1)
+    card = family_card(
+        name, bands=bands, resolution_m=0.1, mean=(110.0,) * 3, std=(60.0,) * 3
+    )
     save_model(drawn_network(card), card, tmp_path / "model")
     dense = card.contract == "logits"
     layer = "top1" if dense else "score"

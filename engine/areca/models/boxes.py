@@ -39,7 +39,7 @@ class BoxModel(Loaded):
             score_threshold: Boxes with a lower score are dropped.
 
         Returns:
-            One set per tile, in the order of the network: best first.
+            One set per tile, in the order of the network.
 
         Raises:
             ModelError: The network has dropped boxes above this score already.

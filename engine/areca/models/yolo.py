@@ -157,6 +157,7 @@ class YoloV3(nn.Module):
         _check_options(anchors, width, blocks)
         widths = [max(1, round(channels * width)) for channels in _CHANNELS]
         outputs = [(len(shapes), _BOX + classes) for shapes in anchors]
+        self.classes = classes
         self.stem = LeakyConv(bands, widths[0])
         self.stages = _build_stages(widths, blocks)
         self.grids = _build_grids(widths, outputs)

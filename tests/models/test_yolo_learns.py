@@ -6,9 +6,7 @@ import torch
 from model_families import family_card
 from torch.nn.functional import binary_cross_entropy_with_logits as crossed
 from torchvision.ops import batched_nms, box_iou
-from worlds import PIXEL, predicted, write_scene
 
-import areca
 from areca.models.adapter import load_network
 from areca.models.architectures import build_network
 from areca.models.weights import save_model
@@ -115,33 +113,3 @@ def test_objects_of_new_tiles_are_found_where_they_are(learned):
         found += len(kept)
     assert np.mean(np.array(overlaps) > 0.5) >= 0.9
     assert found <= 1.15 * len(overlaps)
-
-
-@pytest.mark.slow
-def test_objects_of_a_scene_are_counted_once_across_its_tiles(learned, tmp_path):
-    """The cores of the tiles are 32 px, so that most objects lie on a border."""
-    rng = np.random.default_rng(5)
-    rows, cols = (np.indices((6, 6)) * 40 + 20).reshape(2, -1)
-    half = rng.uniform(6, 13, len(rows))
-    y, x = rows + rng.uniform(-6, 6, len(rows)), cols + rng.uniform(-6, 6, len(rows))
-    labels = rng.integers(len(CLASSES), size=len(rows))
-    pixels = rng.normal(0, 0.3, (3, 240, 240)).astype(np.float32)
-    row, col = np.indices((240, 240)) + 0.5
-    for one in range(len(rows)):
-        inside = np.hypot(row - y[one], col - x[one]) < half[one]
-        pixels[:, inside] += (1.5, -1.5)[labels[one]]
-    cube = areca.open_cube(
-        areca.search(write_scene(tmp_path / "scene.tif", pixels)), bands=list(BANDS)
-    )
-
-    objects, _ = predicted(cube, learned, block_tiles=2)
-    again, _ = predicted(cube, learned, block_tiles=5, workers=1)
-
-    assert again.equals(objects)
-    west, north = cube.rio.transform() * (0, 0)
-    edges = (objects.bounds.to_numpy() - [west, north, west, north]) / PIXEL
-    bounds = edges[:, [0, 3, 2, 1]] * [1, -1, 1, -1]
-    truth = np.column_stack([x - half, y - half, x + half, y + half, labels])
-    names = objects["label"].map(CLASSES.index).to_numpy()
-    assert np.mean(matched(bounds, names, truth) > 0.5) >= 0.9
-    assert len(objects) <= 1.15 * len(truth)

@@ -48,9 +48,7 @@ def test_a_card_allows_bf16_if_its_own_trial_does(tmp_path, lead, precision):
 
 @pytest.mark.parametrize("has_it", [True, False])
 @pytest.mark.parametrize("name", ["unet", "deeplabv3", "segformer", "sam-lora"])
-def test_bf16_runs_where_card_and_hardware_have_it(
-    tmp_path, monkeypatch, name, has_it
-):
+def test_bf16_runs_where_card_and_hardware_have_it(tmp_path, monkeypatch, name, has_it):
     monkeypatch.setattr(adapter_dense, "has_bf16", lambda _device: has_it)
     card = replace(family_card(name), precision="bf16")
     model = save_model(drawn_network(card), card, tmp_path)

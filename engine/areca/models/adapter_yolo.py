@@ -14,7 +14,7 @@ from areca.models.checks import (
     lowest_score,
     refuse_not_finite,
 )
-from areca.models.network import fold_norms
+from areca.models.network import fold_conv_norms
 from areca.models.transfer import to_device, to_host
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class YoloDetector(BoxModel):
     def __init__(self, network: YoloV3, card: ModelCard) -> None:
         """Take over a network: it is folded in place and cannot be trained again."""
         super().__init__(card, next(network.parameters()).device)
-        fold_norms(network)
+        fold_conv_norms(network)
         self._network = network.to(memory_format=torch.channels_last)
         self.passes_at_once = 2 if self.device.type == "cuda" else 1
 

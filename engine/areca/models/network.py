@@ -136,10 +136,10 @@ class CentreRadiusNet(nn.Module):
 
     def fold(self) -> None:
         """Put the network in eval mode and merge every norm into its convolution."""
-        fold_norms(self)
+        fold_conv_norms(self)
 
 
-def fold_norms(network: nn.Module) -> None:
+def fold_conv_norms(network: nn.Module) -> None:
     """Put a network in eval mode and merge every norm into its convolution, in place.
 
     Args:

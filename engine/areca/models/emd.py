@@ -2,14 +2,16 @@
 
 An .emd says the tile, the bands by number, the classes and the file of the weights:
 https://github.com/Esri/raster-deep-learning/blob/master/docs/writing_model_definition.md
-It does not say the pixel on the ground, the statistics of the bands or the context, so
-the caller gives these. Its `InferenceFunction` is Python and is never run; its
-`DataRange` scales each raster by its own range and is not followed.
+It does not say the pixel on the ground, the statistics of the bands or the context
+(save `ModelPadding`), so the caller gives these. Its `InferenceFunction` is Python and
+is never run; its `DataRange` scales each raster by its own range and is not followed;
+its `BatchSize` is a setting of a run.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import MISSING, dataclass, fields
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ from areca.models.contracts import CONTRACTS, FAMILIES, TASKS, WHOLE_FILE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from areca.models.contracts import Contract
 
 _TYPES = {
     "ObjectDetection": ("boxes", "masks", "heatmap"),
@@ -35,7 +39,118 @@ _FORMATS = {
     ".onnx": "onnx",
     ".pt2": "pt2",
 }
+_NETWORKS = {
+    "FasterRCNN": "fasterrcnn",
+    "MaskRCNN": "maskrcnn",
+    "DeepLab": "deeplabv3",
+}
+"""Values of `ModelConfiguration` that name a network of torchvision. That the weights
+are its own is seen when they are loaded."""
+LARGEST_EMD_BYTES = 2**20
+LARGEST_TILE_PX = 8192
 _NEEDED = ("ModelType", "ModelFile", "ImageHeight", "ImageWidth", "Classes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """An Esri model definition, read and not yet understood."""
+
+    keys: Mapping[str, Any]
+    """Its keys and values."""
+    source: str
+    """Where it is from, for messages."""
+    name: str
+    """Name of its file, without suffix."""
+
+    @property
+    def weights(self) -> str:
+        """Path of the weights, as seen from the definition, with /."""
+        return PureWindowsPath(str(self.keys["ModelFile"])).as_posix()
+
+    def card(self, given: Mapping[str, Any]) -> ModelCard:
+        """Return the card.
+
+        Args:
+            given: What the definition does not say, by the names of the card's fields;
+                it goes before what the definition says. `bands` are all bands of the
+                imagery.
+
+        Returns:
+            The card, without SHA-256 where `given` has none.
+
+        Raises:
+            ModelError: Something is missing, which is named, or does not go together.
+        """
+        known = self._known(given)
+        if "architecture" in known:
+            _ = self._contract(known)  # a wrong one is told before what is missing
+        if missing := [name for name in _required() if name not in known]:
+            raise ModelError(
+                f"{self.source} does not say {', '.join(missing)}; give each as "
+                f"name=value (--set){self._hint(missing)}"
+            )
+        contract = self._contract(known)
+        labels, background = _classes(self.keys["Classes"], contract, self.source)
+        said = {"task": TASKS[contract], "labels": labels, "background": background}
+        bands = _bands(self.keys.get("ExtractBands"), known["bands"], self.source)
+        try:
+            return ModelCard(**{**said, **known, "bands": bands})
+        except TypeError as error:
+            raise ModelError(f"{self.source}: a field cannot be: {error}") from error
+
+    def _known(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of the card that are given, or that the keys tell."""
+        name = PureWindowsPath(self.weights).name
+        suffix = PureWindowsPath(name).suffix.lower()
+        kind = self.keys["ModelType"]
+        said = {
+            "name": self.name,
+            "version": "emd",
+            "tile_px": _tile(self.keys, self.source),
+            "weights": name,
+            "format": _FORMATS.get(suffix, suffix.lstrip(".")),
+            "description": str(self.keys.get("Description", "")),
+        }
+        if suffix == ".onnx" and kind in _TYPES:
+            said |= {
+                "architecture": WHOLE_FILE,
+                "architecture_options": {"contract": _TYPES[kind][0]},
+            }
+        elif (network := str(self.keys.get("ModelConfiguration"))) in _NETWORKS:
+            said["architecture"] = _NETWORKS[network]
+        if kind == "ImageClassification":
+            # No candidates; a threshold is a choice of the run.
+            said |= {"margin_px": 0, "max_object_px": 0}
+            said |= {"score_threshold": 0.5, "nms_iou": 0.5}
+        if self.keys.get("ModelPadding"):
+            said["context_px"] = int(self.keys["ModelPadding"])
+        return {**said, **given}
+
+    def _hint(self, missing: list[str]) -> str:
+        if "architecture" not in missing:
+            return ""
+        kind = self.keys["ModelType"]
+        fit = [n for n, f in FAMILIES.items() if f.contract in _TYPES.get(kind, ())]
+        return f". The architecture is one of {', '.join(fit) or ', '.join(FAMILIES)}"
+
+    def _contract(self, known: Mapping[str, Any]) -> Contract:
+        architecture = known["architecture"]
+        contract = known.get("architecture_options", {}).get("contract")
+        if architecture in FAMILIES and architecture != WHOLE_FILE:
+            contract = FAMILIES[architecture].contract
+        if contract not in CONTRACTS:
+            raise ModelError(
+                f"{self.source}: {architecture!r} is no known architecture, or a file "
+                "whose architecture_options do not say its contract; an .emd does not "
+                "say it"
+            )
+        if contract not in _TYPES.get(self.keys["ModelType"], ()):
+            raise ModelError(
+                f"{self.source} has the ModelType {self.keys['ModelType']!r}, but "
+                f"{architecture} gives {contract}; areca runs {', '.join(_TYPES)}"
+            )
+        found: Contract = contract
+        return found
 
 
 def card_from_emd(
@@ -59,92 +174,94 @@ def card_from_emd(
         ModelError: The file is unreadable or lacks a key, or contradicts itself or the
             architecture, or a needed field was not given.
     """
-    emd = _read(path)
-    contract = given.get("architecture_options", {}).get("contract")
-    if architecture in FAMILIES and architecture != WHOLE_FILE:
-        contract = FAMILIES[architecture].contract
-    if contract not in CONTRACTS:
-        raise ModelError(
-            f"{path}: {architecture!r} is no known architecture, or a file whose "
-            "architecture_options do not say its contract; an .emd does not say it"
-        )
-    if contract not in _TYPES.get(emd["ModelType"], ()):
-        raise ModelError(
-            f"{path} has the ModelType {emd['ModelType']!r}, but {architecture} gives "
-            f"{contract}; areca runs {', '.join(_TYPES)}"
-        )
-    name = PureWindowsPath(emd["ModelFile"]).name
-    suffix = PureWindowsPath(name).suffix.lower()
-    labels, background = _classes(emd["Classes"], contract, path)
-    said = {
-        "name": path.stem,
-        "version": "emd",
-        "task": TASKS[contract],
-        "architecture": architecture,
-        "bands": _bands(emd.get("ExtractBands"), bands, path),
-        "tile_px": _tile(emd, path),
-        "labels": labels,
-        "background": background,
-        "weights": name,
-        "format": _FORMATS.get(suffix, suffix.lstrip(".")),
-        "description": str(emd.get("Description", "")),
-    }
-    if contract == "logits":
-        said |= {"margin_px": 0, "max_object_px": 0}
     try:
-        return ModelCard(**{**said, **given})
-    except TypeError as error:
-        raise ModelError(
-            f"{path} does not say all of a card: {error}; give these fields"
-        ) from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
+    asked = {**given, "architecture": architecture, "bands": tuple(bands)}
+    return parse_emd(data, str(path), path.stem).card(asked)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        emd = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+def parse_emd(data: bytes, source: str, name: str) -> Definition:
+    """Return a definition.
+
+    Args:
+        data: The .emd file.
+        source: Where it is from, for messages.
+        name: Its name without suffix.
+
+    Returns:
+        The definition; it has all keys that an .emd must have.
+
+    Raises:
+        ModelError: It is no JSON, too large, or lacks a key.
+    """
+    if len(data) > LARGEST_EMD_BYTES:
         raise ModelError(
-            f"{path} is not readable as a model definition: {error}"
+            f"{source} has {len(data):,} bytes; more than {LARGEST_EMD_BYTES:,} are no "
+            "model definition"
+        )
+    try:
+        emd = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{source} is not readable as a model definition: {error}"
         ) from error
     missing = [key for key in _NEEDED if not isinstance(emd, dict) or key not in emd]
     if missing:
         raise ModelError(
-            f"{path} lacks {', '.join(missing)}; it is no Esri model definition"
+            f"{source} lacks {', '.join(missing)}; it is no Esri model definition"
         )
-    return dict(emd)
+    return Definition(keys=emd, source=source, name=name)
 
 
-def _tile(emd: Mapping[str, Any], path: Path) -> int:
+def _required() -> list[str]:
+    """Return the fields without which there is no card; the classes are in the keys."""
+    every = fields(ModelCard)
+    bare = [f.name for f in every if f.default is f.default_factory is MISSING]
+    return ["architecture", *(name for name in bare if name != "labels")]
+
+
+def _tile(emd: Mapping[str, Any], source: str) -> int:
     height, width = emd["ImageHeight"], emd["ImageWidth"]
     if height != width:
         raise ModelError(
-            f"{path} has tiles of {width} x {height} px; areca runs square ones"
+            f"{source} has tiles of {width} x {height} px; areca runs square ones"
         )
-    return int(height)
+    if not isinstance(height, int) or not 0 < height <= LARGEST_TILE_PX:
+        raise ModelError(
+            f"{source} has tiles of {height!r} px; give 1 to {LARGEST_TILE_PX}"
+        )
+    return height
 
 
 def _bands(
-    numbers: Sequence[int] | None, bands: Sequence[str], path: Path
+    numbers: Sequence[int] | None, bands: Sequence[str], source: str
 ) -> tuple[str, ...]:
     if numbers is None:
         return tuple(bands)
     if any(number not in range(len(bands)) for number in numbers):
         raise ModelError(
-            f"{path} extracts the bands {list(numbers)}, but the {len(bands)} bands "
+            f"{source} extracts the bands {list(numbers)}, but the {len(bands)} bands "
             f"{', '.join(bands)} have the numbers 0 to {len(bands) - 1}"
         )
     return tuple(bands[number] for number in numbers)
 
 
 def _classes(
-    classes: Sequence[Mapping[str, Any]], contract: str, path: Path
+    classes: Sequence[Mapping[str, Any]], contract: str, source: str
 ) -> tuple[tuple[str, ...], int | None]:
     """Return the labels of the card, and which of them is the background.
 
     Raises:
         ModelError: Their values leave one out.
     """
-    names = {int(one["Value"]): str(one["Name"]) for one in classes}
+    try:
+        names = {int(one["Value"]): str(one["Name"]) for one in classes}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{source} has Classes without a Value and a Name each: {error!r}"
+        ) from error
     is_dense = contract == "logits"
     # Values from 1 leave 0 to the background, which only logits have as a label.
     if is_dense and 0 not in names:
@@ -152,8 +269,8 @@ def _classes(
     values = sorted(names)
     if values not in ([*range(len(values))], [*range(1, len(values) + 1)]):
         raise ModelError(
-            f"{path} has classes with the values {values}; they must follow each other "
-            "from 0 or 1, as the outputs of the network do"
+            f"{source} has classes with the values {values}; they must follow each "
+            "other from 0 or 1, as the outputs of the network do"
         )
     has_background = is_dense and names[0].lower() in {"background", "nodata"}
     return tuple(names[value] for value in values), 0 if has_background else None

@@ -193,3 +193,45 @@ def run_request(source: Path, model: Model, *, aoi=None, **options) -> RunReques
 
 def quiet(*_args, **_kwargs) -> None:
     """Take no note of progress."""
+
+
+def merged_by_hand(table, last, views: int, overlap: float, smallest: bool):
+    """Objects that the views of a tile show: (row of the best candidate, score).
+
+    What `areca.objects.merge_views` says in words, without any index or tree.
+    """
+    left = sorted(
+        (bool(out), -row.score, row.y, row.x, row.label, number, row)
+        for (number, row), out in zip(
+            enumerate(table.itertuples()), last, strict=True
+        )
+    )  # fmt: skip
+    left = [entry[-1] for entry in left]
+    objects = []
+    while left:
+        best = left.pop(0)
+        scores = {best.view: best.score}
+        for view in range(views):
+            near = [
+                row
+                for row in left
+                if row.view == view != best.view
+                and row.label == best.label
+                and _share(row, best) > overlap
+            ]
+            if near:
+                # `left` stands in order, and max takes the first of equal ones.
+                partner = max(near, key=lambda row: _share(row, best))
+                scores[view] = partner.score
+                left = [row for row in left if row.Index != partner.Index]
+        every = [scores.get(view, 0.0) for view in range(views)]
+        objects.append((best.Index, min(every) if smallest else sum(every) / views))
+    return objects
+
+
+def _share(one, other) -> float:
+    width = min(one.x_max, other.x_max) - max(one.x_min, other.x_min)
+    height = min(one.y_max, other.y_max) - max(one.y_min, other.y_min)
+    common = max(width, 0) * max(height, 0)
+    areas = [(b.x_max - b.x_min) * (b.y_max - b.y_min) for b in (one, other)]
+    return common / (sum(areas) - common)

@@ -9,11 +9,19 @@ import shapely
 import torch
 from model_families import calm, drawn_network, family_card
 from torchvision.ops import batched_nms
-from worlds import draw_ground, noisy_model, noisy_segmenter, predicted, write_scene
+from worlds import (
+    draw_ground,
+    merged_by_hand,
+    noisy_model,
+    noisy_segmenter,
+    predicted,
+    write_scene,
+)
 
 import areca
 from areca.inference import detect, rows, session
 from areca.inference.session import Session, session_of
+from areca.inference.views import VIEWS
 from areca.models.weights import save_model
 from areca.objects import box_candidates, settle_block, settle_seams
 from areca.tiles import Lattice, Tile, Window, cube_geobox
@@ -198,10 +206,9 @@ def test_a_mutation_changes_the_answer(world, monkeypatch, mutation):
     assert not equal(answer(world, block_tiles=1), right)
 
 
-def test_detections_are_those_of_one_suppression_over_all_tiles(world):
-    contract, cube, model = world
-    if contract == "logits":
-        pytest.skip("a segmentation has no boxes to suppress")
+def tile_candidates(world, tile, *, augment, policy):
+    """What one tile offers, cut, turned and merged by hand."""
+    _, cube, model = world
     card = model.card
     lattice = Lattice.of(cube_geobox(cube), core_px=card.core_px)
     window = lattice.window(cube_geobox(cube))
@@ -210,23 +217,62 @@ def test_detections_are_those_of_one_suppression_over_all_tiles(world):
         (cube.to_numpy().astype(np.float32) - card.mean[0]) / np.float32(card.std[0]),
         ((0, 0), (300, 300), (300, 300)),
     )
+    corner = lattice.core(tile).grow(card.halo_px)
+    top, left = corner.row0 - window.row0 + 300, corner.col0 - window.col0 + 300
+    image = pixels[:, top : top + card.tile_px, left : left + card.tile_px]
+    tables = []
+    for number, view in enumerate(VIEWS[augment]):
+        found = network.decode(
+            network.forward(view.of(image[None])), card.score_threshold
+        )[0]
+        if not len(found):
+            continue
+        table = found.candidates(Window(0, 0, card.tile_px, card.tile_px), tile)
+        table = view.undo_candidates(table, card.tile_px).assign(view=number)
+        near = min(2.0, card.context_px)
+        large = (extents(table) > card.max_object_px).any(axis=1)
+        table["last"] = found.touching_edge(card.tile_px, near) | large
+        steps = dict.fromkeys(("x", "x_min", "x_max"), corner.col0)
+        steps |= dict.fromkeys(("y", "y_min", "y_max"), corner.row0)
+        tables.append(table.assign(**{n: table[n] + step for n, step in steps.items()}))
+    every = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if policy == "max" or every.empty:
+        return every
+    objects = merged_by_hand(
+        every, every["last"], len(VIEWS[augment]), card.nms_iou, policy == "min"
+    )
+    best, scores = zip(*objects, strict=True)
+    merged = every.loc[list(best)].assign(score=np.float32(scores))
+    return merged[merged["score"] >= card.score_threshold]
+
+
+def extents(table):
+    return table[["x_max", "y_max"]].to_numpy() - table[["x_min", "y_min"]].to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("augment", "policy"),
+    [("none", "max"), ("flips", "max"), ("flips", "mean"), ("flips", "min")],
+)
+def test_detections_are_those_of_one_suppression_over_all_tiles(world, augment, policy):
+    contract, cube, model = world
+    if contract == "logits":
+        pytest.skip("a segmentation has no boxes to suppress")
+    card = model.card
+    lattice = Lattice.of(cube_geobox(cube), core_px=card.core_px)
+    window = lattice.window(cube_geobox(cube))
     tables = []
     for tile in lattice.tiles(window):
-        core = lattice.core(tile)
-        corner = core.grow(card.halo_px)
-        top, left = corner.row0 - window.row0 + 300, corner.col0 - window.col0 + 300
-        image = pixels[:, top : top + card.tile_px, left : left + card.tile_px]
-        raw = network.forward(np.ascontiguousarray(image[None]))
-        table = network.decode(raw, card.score_threshold)[0].candidates(corner, tile)
+        table = tile_candidates(world, tile, augment=augment, policy=policy)
+        if table.empty:
+            continue
         x, y = table["x"], table["y"]
-        mine = core.grow(card.margin_px)
+        mine = lattice.core(tile).grow(card.margin_px)
         keep = x.between(mine.col0, mine.col1, "left")
         keep &= y.between(mine.row0, mine.row1, "left")
         keep &= x.between(window.col0, window.col1, "left")
         keep &= y.between(window.row0, window.row1, "left")
-        edges = table[["x_max", "y_max"]].to_numpy() - table[["x_min", "y_min"]]
-        keep &= (edges <= card.max_object_px).all(axis=1)
-        tables.append(table[keep])
+        tables.append(table[keep & ~table["last"]])
     every = pd.concat(tables, ignore_index=True)
     every = every.sort_values(["score", "y", "x"], ascending=[False, True, True])
     kept = batched_nms(
@@ -237,9 +283,11 @@ def test_detections_are_those_of_one_suppression_over_all_tiles(world):
     )
     expected = every.iloc[kept.numpy()]
 
-    objects, rasters = answer(world, block_tiles=1)
+    asked = {"augment": augment, "merge_policy": None if policy == "max" else policy}
+    blocks = 1 if augment == "none" else 3
+    objects, rasters = answer(world, block_tiles=blocks, **asked)
 
-    assert len(objects) == len(expected) > 20
+    assert len(objects) == len(expected) > (20 if augment == "none" else 3)
     np.testing.assert_array_equal(np.sort(objects["score"]), np.sort(expected["score"]))
     if contract == "boxes":
         left, top = lattice.to_crs(
@@ -256,6 +304,49 @@ def test_detections_are_those_of_one_suppression_over_all_tiles(world):
         )
     highest = every["score"].max()
     assert rasters["score"].to_numpy().max() == highest
+
+
+@pytest.mark.parametrize("policy", ["mean", "max", "min"])
+def test_merged_views_are_one_answer_in_any_division(world, policy):
+    asked = {"augment": "flips", "merge_policy": policy}
+    if world[0] == "logits":
+        asked |= {"blend_px": 16}
+    whole = answer(world, block_tiles=20, batch_size=3, **asked)
+
+    for tiles, size, chunks in ((1, 4, 77), (2, 4, 131), (3, 1, 40)):
+        again = {"block_tiles": tiles, "batch_size": size, "workers": tiles}
+        # A detector's raster costs the tiles around each block.
+        again["rasters"] = world[0] == "logits" or tiles == 3
+        part = answer(world, chunks={"y": chunks, "x": chunks}, **asked, **again)
+        assert equal(part, whole), (tiles, size)
+
+    assert len(whole[0]) > 3
+
+
+def test_views_merged_over_several_tiles_would_depend_on_the_blocks(world, monkeypatch):
+    """The mutation of the test above: the tiles of a pass are merged as one."""
+    if world[0] == "logits":
+        pytest.skip("a pixel of a class raster is merged by itself")
+    asked = {"augment": "flips", "merge_policy": "mean", "batch_size": 4}
+    asked["rasters"] = False
+    right = answer(world, block_tiles=2, **asked)
+
+    def by_pass(self, seen, done, how):
+        views = VIEWS["flips"]
+        number = views.index(done.view)
+        tables = self._views.setdefault(None, [])
+        tables += [found.assign(view=number) for _, found in seen]
+        if done.view != views[-1] or not self._views.pop(None):
+            return []
+        merged = detect._one_of_views(tables, how[0])
+        return [(tile, merged) for tile in done.tiles]
+
+    monkeypatch.setattr(detect.Detected, "_merged", by_pass)
+
+    wrong = [answer(world, block_tiles=tiles, **asked) for tiles in (1, 2)]
+
+    assert not equal(wrong[1], right)
+    assert not equal(wrong[1], wrong[0])
 
 
 def test_three_touching_crowns_across_a_border_stay_three():

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from areca.inference.views import VIEWS
 from areca.objects import (
     centred_in,
     empty_candidates,
     larger_than,
+    merge_views,
     settle_block,
 )
 from areca.tiles import Window
@@ -44,6 +46,7 @@ class Detected:
         self._valid, self._padded, self._window = valid, padded, window
         self._tables = [empty_candidates().assign(cut=False)]
         self._scores = np.zeros((window.height, window.width), np.float32)
+        self._views: dict[Tile, list[pd.DataFrame]] = {}
 
     def take(self, done: Pass, how: tuple[Predictor, Session]) -> None:
         """Take what the tiles of one forward pass offer.
@@ -53,12 +56,37 @@ class Detected:
             how: The predictor, and the model in memory.
         """
         predictor, session = how
-        for tile, found in _decode(done, predictor, session):
-            if predictor.rasters:
-                self._paint(_on_pixels(found, self._valid, self._padded), predictor)
+        margin = predictor.model.card.margin_px
+        for tile, found in self._merged(_decode(done, predictor, session), done, how):
             core = predictor.lattice.core(tile)
+            owned = found.loc[centred_in(found, core.grow(margin))]
+            if predictor.rasters:
+                self._paint(_on_pixels(owned, self._valid, self._padded), predictor)
             if core.intersection(self._window) is not None:
-                self._tables.append(found)
+                self._tables.append(owned)
+
+    def _merged(
+        self,
+        seen: list[tuple[Tile, pd.DataFrame]],
+        done: Pass,
+        how: tuple[Predictor, Session],
+    ) -> list[tuple[Tile, pd.DataFrame]]:
+        """Return what is known of the tiles of a pass: with "max", each view by itself.
+
+        Otherwise nothing before the last view of a tile. A tile is merged alone and
+        whole, before any block is cut out of it: the same in every block that sees it.
+        """
+        predictor = how[0]
+        views = VIEWS[predictor.options.augment]
+        if predictor.merge_policy == "max" or len(views) == 1:
+            return seen
+        number = views.index(done.view)
+        for tile, found in seen:
+            self._views.setdefault(tile, []).append(found.assign(view=number))
+        if done.view != views[-1]:
+            return []
+        joined = [(t, self._views.pop(t)) for t in done.tiles if t in self._views]
+        return [(tile, _one_of_views(tables, predictor)) for tile, tables in joined]
 
     def settle(self, predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the settled candidates of the block, and those that are too large."""
@@ -127,13 +155,12 @@ def paint_scores(
 def _decode(
     done: Pass, predictor: Predictor, session: Session
 ) -> list[tuple[Tile, pd.DataFrame]]:
-    """Return the candidates that each tile of a pass owns, in absolute pixels."""
+    """Return the candidates of each tile of a pass, in absolute pixels."""
     card = predictor.model.card
     found = session.network.decode(done.raw, predictor.threshold)
     tables = []
     for number, tile in enumerate(done.tiles):
-        core = predictor.lattice.core(tile)
-        corner = core.grow(card.halo_px)
+        corner = predictor.lattice.core(tile).grow(card.halo_px)
         if not len(found[number]):
             continue
         # Float32 numbers and whole corners add up exactly: a candidate has one position
@@ -148,8 +175,23 @@ def _decode(
         table["cut"] = found[number].touching_edge(card.tile_px, near)
         if predictor.options.classes is not None:
             table = table.loc[~table["label"].isin(predictor.skipped)]
-        tables.append((tile, table.loc[centred_in(table, core.grow(card.margin_px))]))
+        tables.append((tile, table))
     return tables
+
+
+def _one_of_views(tables: list[pd.DataFrame], predictor: Predictor) -> pd.DataFrame:
+    """Return the objects of a tile that its views agree on."""
+    table = pd.concat(tables, ignore_index=True)
+    limit = predictor.model.card.max_object_px
+    merged = merge_views(
+        table,
+        # What cannot be counted stands behind what can.
+        last=table["cut"].to_numpy(bool) | larger_than(table, limit),
+        views=len(VIEWS[predictor.options.augment]),
+        overlap=predictor.overlap,
+        smallest=predictor.merge_policy == "min",
+    )
+    return merged.loc[merged["score"] >= predictor.threshold]
 
 
 def _moved(table: pd.DataFrame, corner: Window) -> pd.DataFrame:

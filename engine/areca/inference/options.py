@@ -10,6 +10,8 @@ from areca.errors import InputError
 Augment = Literal["none", "flips", "d4"]
 """Views of a tile: as it is; with its two mirror images and their product; all eight
 of the square."""
+MergePolicy = Literal["mean", "max", "min"]
+"""How several predictions of one place become one."""
 CONFIDENCE = ("top1", "margin", "entropy", "score")
 """Rasters of confidence that can be asked for."""
 
@@ -29,9 +31,10 @@ class PredictOptions:
     nms_overlap: float | None = None
     """Intersection over union above which the weaker of two boxes of one label falls;
     None takes the card's."""
-    batch_size: int = 1
+    batch_size: int | Literal["auto"] = 1
     """Tiles in one forward pass. The last batch of a block is filled up, so that every
-    pass has one shape."""
+    pass has one shape. A regional run measures "auto" once, before its first block
+    (`areca.inference.batch`), and keeps that number; a lazy prediction refuses it."""
     block_tiles: int = 8
     """Tiles along each side of a block, the unit of work. It never changes the answer,
     only memory (more tiles) and how finely work is divided (fewer tiles)."""
@@ -43,8 +46,20 @@ class PredictOptions:
     """Edge of the model tile, px; None takes the card's. Another tile is another
     model: its objects get other ids."""
     augment: Augment = "none"
-    """Test-time augmentation: "flips" predicts 4 views of a tile, "d4" 8. Segmentation
-    averages their probabilities; detections of all views compete, the best stays."""
+    """Test-time augmentation: "flips" predicts 4 views of a tile, "d4" 8; see
+    `merge_policy`."""
+    merge_policy: MergePolicy | None = None
+    """What becomes of the views of a tile, and of tiles that fade into each other. None
+    takes "mean" in segmentation and "max" for detectors.
+
+    Segmentation: the mean, largest or smallest probability of each class, by weight
+    (`areca.inference.merge`).
+
+    Detectors: in "max" the detections of all views compete and the best stays. In
+    "mean" and "min" those of different views whose boxes overlap by more than
+    `nms_overlap` are one object. Its score is the mean or the smallest over all views,
+    where a view that misses it counts 0; below the threshold it falls. Box and mask
+    are those of the best view."""
     blend_px: int = 0
     """Segmentation: over how many pixels beyond its core a tile fades into its
     neighbours (Hann window). At most the card's halo; blocks then also predict the
@@ -73,15 +88,21 @@ class PredictOptions:
                 raise InputError(
                     f"{name} is {value}; it is a share, so give a number from 0 to 1"
                 )
-        for name in ("batch_size", "block_tiles", "torch_threads"):
-            if getattr(self, name) < 1:
+        names = ("block_tiles", "torch_threads")
+        counts = {name: getattr(self, name) for name in names}
+        if self.batch_size != "auto":
+            counts["batch_size"] = self.batch_size
+        for name, value in counts.items():
+            if type(value) is not int or value < 1:
                 raise InputError(
-                    f"{name} is {getattr(self, name)}; it counts, so give 1 or more"
+                    f"{name} is {value!r}; it counts, so give 1 or more"
+                    f"{' or auto' if name == 'batch_size' else ''}"
                 )
         if self.blend_px < 0:
             raise InputError(f"blend_px is {self.blend_px}; give 0 or more pixels")
         for name, allowed in (
             ("augment", get_args(Augment)),
+            ("merge_policy", (None, *get_args(MergePolicy))),
             ("connectivity", (4, 8)),
         ):
             if getattr(self, name) not in allowed:
@@ -95,3 +116,18 @@ class PredictOptions:
                 f"confidence is {self.confidence!r}; give a tuple of "
                 f"{', '.join(CONFIDENCE)}"
             )
+
+    @property
+    def batch_tiles(self) -> int:
+        """Tiles in one forward pass, as a number.
+
+        Raises:
+            InputError: It is still "auto".
+        """
+        if self.batch_size == "auto":
+            raise InputError(
+                'batch_size is "auto", which only a regional run (areca run) measures: '
+                "once for all its workers, because another batch may change last bits. "
+                "Give a number here"
+            )
+        return self.batch_size

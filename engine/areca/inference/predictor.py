@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from areca.inference.options import PredictOptions
+    from areca.inference.options import MergePolicy, PredictOptions
     from areca.models.contracts import Contract
     from areca.models.handle import Model
     from areca.tiles import Lattice, Tile, Window
@@ -90,6 +90,11 @@ class Predictor:
         """Lowest score of a detection."""
         given = self.options.threshold
         return self.model.card.score_threshold if given is None else given
+
+    @property
+    def merge_policy(self) -> MergePolicy:
+        """How views, and tiles that fade into each other, become one."""
+        return self.options.merge_policy or ("mean" if self.is_dense else "max")
 
     @property
     def rasters(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from areca.inference.merge import MERGES, shares_of
 from areca.inference.views import VIEWS
 from areca.objects import NODATA, empty_candidates
 
@@ -26,8 +27,8 @@ class Segmented:
 
     Where tiles do not fade into each other, each pixel takes the scores of the one tile
     whose core holds it, and only the class (and what is asked for) is kept. Otherwise
-    probabilities are summed, in float32 and in the order of tiles and views, which is
-    one order for every pixel whatever the block.
+    probabilities are merged (`areca.inference.merge`), in float32 and in the order of
+    tiles and views, which is one order for every pixel whatever the block.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Segmented:
         """
         self._window = window
         self._seen = valid[window.slices_in(padded)]
-        self._sum: NDArray[np.float32] | None = None
+        self._merged: NDArray[np.float32] | None = None
         self._weight = np.zeros(self._seen.shape, np.float32)
         self._views = np.zeros(0, np.float32)
         self._layers: dict[str, NDArray[np.generic]] = {}
@@ -61,11 +62,15 @@ class Segmented:
         views = VIEWS[predictor.options.augment]
         scores = done.view.undo(done.raw["logits"])
         if not is_alone(predictor):
-            # The views of a tile are summed before its neighbours are added: one order
-            # for every pixel, however the tiles fell into batches.
+            # The views of a tile are merged before its neighbours are: one order for
+            # every pixel, however the tiles fell into batches.
             shares = np.stack([softmax(logits) for logits in scores])
-            self._views = shares if done.view == views[0] else self._views + shares
-            scores = self._views / np.float32(len(views))
+            join = MERGES[predictor.merge_policy].join
+            is_first = done.view == views[0]
+            self._views = shares if is_first else join(self._views, shares)
+            scores = self._views
+            if predictor.merge_policy == "mean":
+                scores = scores / np.float32(len(views))
         if done.view == views[-1]:
             for place, tile in enumerate(done.tiles):
                 self._add(scores[place], tile, predictor)
@@ -97,14 +102,16 @@ class Segmented:
         if is_alone(predictor):
             self._keep(part, common, predictor)
             return
-        if self._sum is None:
+        merge = MERGES[predictor.merge_policy]
+        if self._merged is None:
             shape = (len(part), *self._seen.shape)
-            self._sum = np.zeros(shape, np.float32)
+            self._merged = np.full(shape, merge.empty, np.float32)
         rows, cols = common.slices_in(around)
         fade = _fade(core.height, predictor.options.blend_px)
         weight = fade[rows, None] * fade[None, cols]
         here = common.slices_in(self._window)
-        self._sum[:, *here] += part * weight
+        so_far = self._merged[:, *here]
+        merge.join(so_far, merge.weigh(part, weight), out=so_far)
         self._weight[here] += weight
 
     def settle(self, _predictor: Predictor) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -113,17 +120,23 @@ class Segmented:
 
     def rasters(self, predictor: Predictor) -> dict[str, NDArray[np.generic]]:
         """Return the class raster, "top1", and what else was asked for."""
-        if self._sum is not None:
-            # A neighbour without any pixel was not predicted: its weight is missing.
-            weight = np.where(self._weight > 0, self._weight, np.float32(1))
-            mean = (self._sum / weight).astype(np.float32)
-            self._keep(mean, self._window, predictor)
+        if self._merged is not None:
+            self._keep(self._shares(self._merged, predictor), self._window, predictor)
         label = np.where(self._seen, self._layer("label", "uint8"), np.uint8(NODATA))
         layers = {
             name: np.where(self._seen, self._layer(name, "float32"), np.float32(np.nan))
             for name in layers_of(predictor)
         }
         return {"label": label, **layers}
+
+    def _shares(
+        self, merged: NDArray[np.float32], predictor: Predictor
+    ) -> NDArray[np.float32]:
+        if predictor.merge_policy != "mean":
+            return shares_of(merged)
+        # A neighbour without any pixel was not predicted: its weight is missing.
+        weight = np.where(self._weight > 0, self._weight, np.float32(1))
+        return (merged / weight).astype(np.float32)
 
     def _keep(
         self, scores: NDArray[np.float32], place: Window, predictor: Predictor

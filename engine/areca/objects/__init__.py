@@ -16,6 +16,7 @@ from areca.objects.pieces import NODATA, SCORE_UNIT, empty_pieces, polygonise_bl
 from areca.objects.seams import settle_block, settle_seams
 from areca.objects.stitch import stitch
 from areca.objects.table import ImageSource, Origin, empty_objects, objects_table
+from areca.objects.views import merge_views
 
 __all__ = [
     "NODATA",
@@ -33,6 +34,7 @@ __all__ = [
     "empty_pieces",
     "find_overlaps",
     "larger_than",
+    "merge_views",
     "object_ids",
     "objects_table",
     "polygonise_block",

@@ -59,7 +59,7 @@ def find_overlaps(candidates: pd.DataFrame, threshold: float) -> Overlaps:
     label = candidates["label"].to_numpy()
     wanted = (first < second) & (label[first] == label[second])
     first, second = first[wanted], second[wanted]
-    rivals = _overlap(bounds[first], bounds[second]) > threshold
+    rivals = box_overlap(bounds[first], bounds[second]) > threshold
     cells = cell_keys(candidates)
     together = rivals | (cells[first] == cells[second]).all(axis=1)
     return Overlaps(
@@ -83,7 +83,7 @@ def suppress(candidates: pd.DataFrame, overlaps: Overlaps) -> NDArray[np.bool_]:
         Shape (n,), True for the rows that stay.
     """
     rank = np.empty(len(candidates), np.intp)
-    rank[_best_first(candidates)] = np.arange(len(candidates))
+    rank[best_first(candidates)] = np.arange(len(candidates))
     return keep_best(overlaps, rank)
 
 
@@ -129,15 +129,32 @@ def check_components(components: NDArray[np.int64]) -> None:
         )
 
 
-def _best_first(candidates: pd.DataFrame) -> NDArray[np.intp]:
+def best_first(candidates: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the order of suppression: by score, y, x, label, tile.
+
+    Args:
+        candidates: A candidate table of n rows.
+
+    Returns:
+        Shape (n,), the row of the best candidate first.
+    """
     columns = ("tile_col", "tile_row", "label", "x", "y")
     keys = [candidates[name].to_numpy() for name in columns]
     return np.lexsort([*keys, -candidates["score"].to_numpy()])
 
 
-def _overlap(
+def box_overlap(
     one: NDArray[np.float64], other: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return the intersection over union of pairs of boxes.
+
+    Args:
+        one: Shape (n, 4): left, top, right and bottom of one box of each pair.
+        other: The same of the other.
+
+    Returns:
+        Shape (n,), 0 to 1; 0 where neither has an area.
+    """
     low = np.maximum(one[:, :2], other[:, :2])
     high = np.minimum(one[:, 2:], other[:, 2:])
     common = np.prod(np.clip(high - low, 0, None), axis=1)

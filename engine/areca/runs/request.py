@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from areca.inference import PredictOptions
     from areca.models.handle import Model
 
+_ASKED_WHEN_SET = {"merge_policy": None}
+"""Options younger than the first runs, and the value at which they change nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
@@ -63,7 +66,7 @@ class RunRequest:
                 "digest": card.digest,
                 "weights_sha256": card.sha256,
             },
-            "options": asdict(self.options),
+            "options": _asked(self.options),
             "statistics": {"mean": list(card.mean), "std": list(card.std)},
             "lattice": asdict(lattice),
             "aoi": None if self.aoi is None else shapely.to_wkt(self.aoi, 12),
@@ -77,6 +80,12 @@ class RunRequest:
         """SHA-256 over the request: equal digests mean equal answers."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _asked(options: PredictOptions) -> dict[str, Any]:
+    every = asdict(options)
+    unset = [name for name, value in _ASKED_WHEN_SET.items() if every[name] == value]
+    return {name: value for name, value in every.items() if name not in unset}
 
 
 def _public(scene: Scene) -> dict[str, Any]:

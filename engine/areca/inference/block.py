@@ -77,7 +77,7 @@ def predict_block(
         DeviceMemoryError: Not even one tile fits.
     """
     session = session or _own_session(predictor)
-    size = predictor.options.batch_size
+    size = predictor.options.batch_tiles
     while True:
         smaller = replace(predictor.options, batch_size=size)
         try:
@@ -89,7 +89,7 @@ def predict_block(
                 raise
             size //= 2
         else:
-            whole = size == predictor.options.batch_size
+            whole = size == predictor.options.batch_tiles
             return found if whole else replace(found, degraded=size)
 
 

@@ -116,6 +116,7 @@ def predict(
     handle = model if isinstance(model, Model) else load_model(model)
     handle = with_tile(handle, options)
     check_options(handle.card, options)
+    _ = options.batch_tiles  # each worker would measure another one
     geobox = cube_geobox(cube)
     bands = [str(name) for name in cube.band.values]
     check_fit(handle.card, bands, geobox)

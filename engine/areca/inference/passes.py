@@ -116,7 +116,7 @@ def run_passes(
     """
     predictor, session = how
     options = predictor.options
-    size = options.batch_size
+    size = options.batch_tiles
     maps = maps_of(predictor) if session.reduces else None
     batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
     jobs = iter([(b, view) for b in batches for view in VIEWS[options.augment]])
@@ -146,7 +146,7 @@ def _stack(
     card = predictor.model.card
     bands = len(features.pixels)
     stack = session.lend(
-        (predictor.options.batch_size, bands, card.tile_px, card.tile_px)
+        (predictor.options.batch_tiles, bands, card.tile_px, card.tile_px)
     )
     for number, tile in enumerate(batch):
         rows, cols = predictor.lattice.core(tile).grow(card.halo_px).slices_in(padded)

@@ -56,12 +56,12 @@ class Session:
         """Wrap a loaded model."""
         self.network = network
         self.reduces: bool = getattr(network, "reduces", False)
-        self._device = getattr(network, "device", torch.device("cpu"))
+        self.device: torch.device = getattr(network, "device", torch.device("cpu"))
         self._kept: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
-        self._lanes = getattr(network, "passes_at_once", 1)
-        if self._device.type == "cuda":
+        self.lanes: int = getattr(network, "passes_at_once", 1)
+        if self.device.type == "cuda":
             _be_exact()
-            torch.cuda.synchronize(self._device)  # passes run in streams of their own
+            torch.cuda.synchronize(self.device)  # passes run in streams of their own
 
     def lend(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return an array for tiles, from which the device copies fast.
@@ -75,7 +75,7 @@ class Session:
         with _LOCK:
             if (kept := self._kept.get(shape)) is not None and kept:
                 return kept.pop()
-        return empty_batch(shape, self._device)
+        return empty_batch(shape, self.device)
 
     def take_back(self, batch: NDArray[np.float32]) -> None:
         """Take back an array that was lent; nothing may read it any more.
@@ -103,7 +103,7 @@ class Session:
         Returns:
             A future of the raw outputs and the seconds that the pass took.
         """
-        lanes = _FORWARD[self._lanes]
+        lanes = _FORWARD[self.lanes]
         return lanes.submit(self._forward, batch, torch_threads, maps)
 
     def _forward(
@@ -114,7 +114,7 @@ class Session:
             torch.set_num_threads(torch_threads)
         start = time.perf_counter()
         try:
-            with _stream_of(self._device):
+            with _stream_of(self.device):
                 if maps is None:
                     raw = self.network.forward(batch)
                 else:
@@ -178,7 +178,7 @@ def check_model(model: Model, options: PredictOptions) -> None:
     """
     card = model.card
     session = session_of(model, options)
-    shape = (options.batch_size, len(card.bands), card.tile_px, card.tile_px)
+    shape = (options.batch_tiles, len(card.bands), card.tile_px, card.tile_px)
     try:
         empty = np.zeros(shape, np.float32)
         raw, _ = session.submit(empty, options.torch_threads).result()

@@ -1,5 +1,6 @@
 """Regional runs: the block as unit of work, resume, publication, report."""
 
+from areca.runs.batch import with_kept_batch
 from areca.runs.folder import RunFolder
 from areca.runs.ledger import BlockDone
 from areca.runs.plan import RunPlan
@@ -16,4 +17,5 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "run_census",
+    "with_kept_batch",
 ]

@@ -30,6 +30,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def batch(self) -> Path:
+        """What was measured for the batch size "auto"; nothing depends on it."""
+        return self.path / "batch.json"
+
+    @property
     def objects(self) -> Path:
         """Folder of the published GeoParquet files."""
         return self.path / "objects"

@@ -12,6 +12,7 @@ import shapely
 from pyproj import Transformer
 
 from areca.measures import read_objects
+from areca.runs.batch import batch_words
 from areca.runs.detail import detail_picture
 from areca.runs.manifest import software
 from areca.runs.picture import overview
@@ -238,7 +239,7 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
         "pixel on the ground, m": round(_pixel_m(plan), 4),
         "block, tiles": f"{options.block_tiles} x {options.block_tiles}",
         "blocks": len(plan.blocks),
-        "batch, tiles": options.batch_size,
+        "batch, tiles": batch_words(result.folder, options.batch_tiles),
         "worker processes": len({b.worker for b in result.blocks if b.worker}),
         "torch threads of a pass": options.torch_threads,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import override
 
+from areca.runs.batch import read_batch
 from areca.runs.ledger import BlockDone, workers_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class RunResult:
     """Blocks that an earlier call had finished."""
     wall_s: float
     """Seconds from start to the published table, of this call."""
+
+    @property
+    def measured_batch(self) -> dict[str, Any] | None:
+        """What was measured for the batch size "auto"; None where it was given."""
+        return read_batch(self.folder)
 
     @property
     def is_repeated(self) -> bool:

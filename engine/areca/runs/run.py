@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from areca.errors import RunError
 from areca.measures import read_objects
+from areca.runs.batch import with_kept_batch, with_measured_batch, write_batch
 from areca.runs.chains import blocks_to_add
 from areca.runs.folder import RunFolder, write_atomically, write_text
 from areca.runs.holes import write_holes, write_oversize
@@ -51,7 +52,7 @@ def run_census(
     """
     start, folder = time.perf_counter(), RunFolder(out.resolve())
     request.model.verify()
-    folder.claim(request.to_dict())
+    request = _claimed(request, folder, client)
     ledger = Ledger(folder=folder, key=request.digest)
     before = find_result(folder, request, ledger)
     if before is not None:
@@ -81,6 +82,20 @@ def run_census(
     write_atomically(folder.report, lambda p: write_text(p, page))
     write_manifest(result, request)
     return result
+
+
+def _claimed(request: RunRequest, folder: RunFolder, client: Client) -> RunRequest:
+    """Return the request that the folder is for from now on: its batch is a number."""
+    request = with_kept_batch(request, folder)
+    if request.options.batch_size != "auto":
+        folder.claim(request.to_dict())
+        return request
+    folder.check(request.to_dict())
+    check_software(client)
+    request, told = with_measured_batch(request, client)
+    folder.claim(request.to_dict())
+    write_batch(folder, told)
+    return request
 
 
 def _check_networks(client: Client, predictor: Predictor) -> None:

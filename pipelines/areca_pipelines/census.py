@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dask.system import CPU_COUNT
 from shapely import box
 
 from areca.catalog import (
@@ -24,7 +25,7 @@ from areca.errors import InputError, RecipeError
 from areca.features import FeatureStack
 from areca.inference import PredictOptions, with_tile
 from areca.models.handle import load_model
-from areca.runs import RunFolder, RunRequest, run_census
+from areca.runs import RunFolder, RunRequest, run_census, with_kept_batch
 from areca.runtime import open_client
 from areca.tiles import ground_pixel_m
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from areca.runs import Progress, RunPlan, RunResult
 
 METRES_PER_DEGREE = 111_320.0
+MOST_ON_A_GPU = 8
+"""Processes of a local cluster that share one GPU: so many were measured
+(benchmarks/README.md), and each has a CUDA context of some 0.5 GB there."""
 OBJECT_STORE = re.compile(r"[a-z][a-z0-9+.-]+:/")
 """An address with a scheme; one slash, as a path has lost the other."""
 
@@ -98,12 +102,21 @@ def run(
     if cluster == "cuda":
         settings = {"device": "cuda", **(settings or {})}
     request = prepare(recipe, ground, settings, command=command)
-    RunFolder(Path(out)).check(request.to_dict())
-    workers = read_recipe(recipe, CensusRecipe, settings).workers
-    with open_client(cluster, workers=workers) as client:
+    folder = RunFolder(Path(out))
+    folder.check(with_kept_batch(request, folder).to_dict())
+    chosen = read_recipe(recipe, CensusRecipe, settings)
+    workers = chosen.workers or _processes(cluster, request.options.device)
+    with open_client(cluster, workers=workers, threads=chosen.threads) as client:
         return run_census(
             request, Path(out), client=client, progress=progress or _silent
         )
+
+
+def _processes(cluster: str, device: str) -> int | None:
+    """Return how many processes share the GPU of a local cluster; None elsewhere."""
+    if cluster != "local" or not device.startswith("cuda"):
+        return None
+    return min(CPU_COUNT, MOST_ON_A_GPU)
 
 
 def _check_main_guard() -> None:

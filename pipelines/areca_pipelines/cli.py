@@ -71,7 +71,13 @@ def _root(
     help=(
         "Count and measure the objects of a region; run it again to resume.\n\n"
         "[bold]areca run oil_palm_census --catalog https://…/stac --aoi farm.geojson "
-        "--out runs/farm[/bold]"
+        "--out runs/farm[/bold]\n\n"
+        "Worker processes, and the blocks that each has in work side by side:\n\n"
+        "[bold]--set workers=4 --set threads=2[/bold]\n\n"
+        "Several processes that share one GPU (--cluster cuda starts one per GPU):"
+        "\n\n[bold]--cluster local --set device=cuda --set workers=4[/bold]\n\n"
+        "Tiles in one forward pass, measured at the start of a run and kept:\n\n"
+        "[bold]--set batch_size=auto[/bold]"
     ),
 )
 def _run(
@@ -82,7 +88,11 @@ def _run(
     aoi: AreaOfInterest = None,
     datetime: Datetime = None,
     cluster: Annotated[
-        str, typer.Option(help="local, threads, cuda, or tcp://host:port.")
+        str,
+        typer.Option(
+            help="local (processes on this machine), threads (all in this process), "
+            "cuda (one process per GPU), or tcp://host:port of a Dask scheduler."
+        ),
     ] = "local",
     settings: Settings = None,
 ) -> int:
@@ -124,12 +134,58 @@ def _plan(
     print_plan(plan(recipe, ground, dict(map(parse_setting, settings or []))))
 
 
-@app.command("models")
-def _models() -> None:
-    """List the models that come with areca."""
+@app.command(
+    "models",
+    help=(
+        "Say of each model its task, bands, tile, parameters and licence.\n\n"
+        "Take over a model of Esri, a package or an .emd beside its weights:\n\n"
+        "[bold]areca models --import palms.dlpk --out models/palms --set "
+        "bands=red,green,blue --set resolution_m=0.3 --set mean=100,90,80 --set "
+        "std=40,40,40 --set context_px=32[/bold]"
+    ),
+)
+def _models(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or folders; all that come with areca if none."),
+    ] = None,
+    *,
+    package: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", help="A .dlpk or .emd of Esri. No code of it is ever run."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder of the imported model.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="What the package does not say; it is asked for."),
+    ] = None,
+) -> None:
+    """List models, or import one and show it.
+
+    Raises:
+        InputError: Words that do not go together.
+    """
     from areca_pipelines.console import print_models
 
-    print_models()
+    if package is None:
+        if out is not None or settings:
+            raise InputError("--out and --set go with --import FILE.dlpk")
+        print_models(models or None)
+        return
+    from areca.models.esri import import_esri
+    from areca_pipelines.recipe import parse_setting
+
+    if out is None or models:
+        raise InputError(
+            "--import takes one package and the new folder: areca models --import "
+            f"{package} --out models/{package.stem}"
+        )
+    import_esri(package, out, dict(map(parse_setting, settings or [])))
+    print_models([str(out)])
 
 
 @app.command("recipes")

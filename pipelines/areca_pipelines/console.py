@@ -17,14 +17,16 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column, Table
+from rich.table import Table
 
 from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
+    from areca.models.card import ModelCard
     from areca.models.handle import Model
     from areca.runs import BlockDone, RunResult
     from areca.runs.summary import Summary
@@ -132,6 +134,9 @@ def print_result(result: RunResult) -> None:
             f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time "
             "in forward passes"
         )
+    if (measured := result.measured_batch) is not None:
+        size, reason = measured["batch_size"], measured["reason"]
+        _plain(f"batch   {size} tiles a pass, measured: {reason}")
     if result.oversize:
         _plain(f"{result.oversize:,} too large to be counted, see oversize.geojson")
     if not result.seams["passed"]:
@@ -171,25 +176,32 @@ def print_plan(summary: PlanSummary) -> None:
     OUT.print(table)
 
 
-def print_models() -> None:
-    """List the built-in models."""
-    name_column = Column("model", no_wrap=True)
-    table = Table(
-        name_column, "task", "finds", "bands", "pixel", "tile", "weights", "licence"
-    )
-    for name in list_models():
+def print_models(names: Sequence[str] | None = None) -> None:
+    """Say what models are, one fact a line: a licence is longer than a column.
+
+    Args:
+        names: Names or folders; the built-in models when left out.
+    """
+    for name in list_models() if names is None else names:
         card = load_model(name).card
-        table.add_row(
-            name,
-            card.task,
-            ", ".join(card.labels),
-            ", ".join(card.bands),
-            f"{card.resolution_m:g} m",
-            f"{card.tile_px} px",
-            f"{card.parameters / 1e6:.2f} M",
-            escape(card.license),
-        )
-    OUT.print(table)
+        OUT.print(f"[bold]{escape(name)}[/bold]")
+        table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
+        for fact, value in _facts(card).items():
+            table.add_row(f"  {fact}", escape(value))
+        OUT.print(table)
+
+
+def _facts(card: ModelCard) -> dict[str, str]:
+    return {
+        "task": card.task,
+        "finds": ", ".join(card.labels),
+        "architecture": card.architecture,
+        "bands": ", ".join(card.bands),
+        "pixel": f"{card.resolution_m:g} m",
+        "tile": f"{card.tile_px} px, of which {card.core_px} px are its own",
+        "parameters": f"{card.parameters:,}" if card.parameters else "not known",
+        "licence": card.license or "not known",
+    }
 
 
 def print_recipes() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from areca.errors import RecipeError
 
@@ -19,6 +20,19 @@ RECIPES = Path(__file__).parent / "recipes"
 PACKAGE = Path(__file__).parent
 
 
+def _batch_size(value: object) -> object:
+    """Return a batch size; not a union, whose message would name its parts.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value != "auto" and not is_count:
+        words = 'give a number of 1 or more, or "auto"'
+        raise PydanticCustomError("batch_size", words)
+    return value
+
+
 class CensusOptions(BaseModel):
     """How to run the model; the fields of `areca.PredictOptions`."""
 
@@ -28,8 +42,8 @@ class CensusOptions(BaseModel):
     """Lowest score of a detection; the model card's when left out."""
     nms_overlap: float | None = Field(None, ge=0, le=1)
     """Overlap above which the weaker of two boxes falls; the card's when left out."""
-    batch_size: int = Field(1, ge=1)
-    """Tiles in one forward pass."""
+    batch_size: Annotated[int | Literal["auto"], PlainValidator(_batch_size)] = 1
+    """Tiles in one forward pass; "auto" is measured at the start of a run."""
     block_tiles: int = Field(4, ge=1)
     """Tiles along each side of a block."""
     torch_threads: int = Field(1, ge=1)
@@ -40,6 +54,9 @@ class CensusOptions(BaseModel):
     """Edge of the model tile; the card's when left out."""
     augment: Literal["none", "flips", "d4"] = "none"
     """Test-time augmentation: 4 (flips) or 8 (d4) views of each tile."""
+    merge_policy: Literal["mean", "max", "min"] | None = None
+    """How views, and tiles that fade into each other, become one; "mean" for
+    segmentations and "max" for detectors when left out."""
     blend_px: int = Field(0, ge=0)
     """Segmentation: pixels over which a tile fades into its neighbours."""
     confidence: tuple[Literal["top1", "margin", "entropy", "score"], ...] = ()
@@ -71,7 +88,10 @@ class CensusRecipe(BaseModel):
     catalog: str | None = None
     """Catalogue when the command names none; `package:` stands for this package."""
     workers: int | None = Field(None, ge=1)
-    """Worker processes of a local cluster; a number of processors when left out."""
+    """Worker processes of a local cluster; the number of processors when left out, and
+    at most 8 where they share a GPU."""
+    threads: int | None = Field(None, ge=1)
+    """Blocks that each worker process has in work side by side; 2 when left out."""
     options: CensusOptions = CensusOptions()
 
 

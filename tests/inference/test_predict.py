@@ -185,10 +185,32 @@ def test_predict_stays_lazy_and_shares_one_graph(world):
     assert isinstance(out.objects, dgpd.GeoDataFrame)
     assert out.objects.crs == "EPSG:32648"
     assert {"area_m2", "radius_m"} <= set(measured.columns)
-    blocks = [key for key in out.objects.dask if str(key).startswith("_predict")]
+    blocks = [key for key in out.objects.dask if str(key).startswith("areca-predict-")]
     assert len(blocks) == out.objects.npartitions >= 9
     assert list(out.rasters.data_vars) == []
     assert out.rasters.spatial_ref == cube.spatial_ref
+
+
+@pytest.mark.usefixtures("no_compute")
+def test_a_graph_holds_its_predictor_once_and_equal_calls_name_equal_tasks(world):
+    """Dask would walk through it in every task: most of the cost of a graph."""
+    cube, model = world
+    tasks = [
+        {str(key) for key in found.objects.dask if str(key).startswith("areca-pred")}
+        for found in (
+            areca.predict(cube, model, options=areca.PredictOptions(block_tiles=2)),
+            areca.predict(cube, model, options=areca.PredictOptions(block_tiles=2)),
+            areca.predict(
+                cube,
+                model,
+                options=areca.PredictOptions(block_tiles=2, threshold=0.9),
+            ),
+        )
+    ]
+
+    assert sum(key.startswith("areca-predictor-") for key in tasks[0]) == 1
+    assert tasks[0] == tasks[1]
+    assert tasks[0].isdisjoint(tasks[2])
 
 
 def test_what_was_never_seen_has_no_objects(world):

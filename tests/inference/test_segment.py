@@ -360,7 +360,9 @@ def test_a_segmentation_stays_lazy(world):
     assert set(out.rasters.data_vars) == {"label", "top1"}
     assert out.rasters.label.chunks is not None
     assert out.rasters.label.shape == cube.shape[1:]
-    blocks = [key for key in out.rasters.label.data.dask if "_predict" in str(key)]
+    blocks = [
+        key for key in out.rasters.label.data.dask if "areca-predict-" in str(key)
+    ]
     assert len(blocks) >= 4
 
 

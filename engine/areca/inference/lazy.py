@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import dask_geopandas as dgpd  # noqa: TC002 - teaches dask.dataframe GeoDataFrames
 import numpy as np
 import pandas as pd
+from dask.base import tokenize
 from dask.dataframe import from_delayed
 from dask.delayed import delayed
 
@@ -137,29 +138,37 @@ def predict(
     # The region of a class may go on to the end of the cube.
     blocks = list(grid.blocks()) if predictor.is_dense else shown
     pixels = cube.sel(band=needed_bands(handle.card, bands))
+    token = tokenize(pixels.data, predictor)
+    shared = _whole(predictor, f"areca-predictor-{token}")
     parts = {
         block: _lazy_block(
             pixels,
             region,
-            Work(block=block, tiles=tuple(grid.tiles(block))),
-            predictor,
+            Work(
+                block=block,
+                tiles=tuple(grid.tiles(block)),
+                halo_px=predictor.halo_px,
+                key=f"areca-predict-{token}-{block.name}",
+            ),
+            shared,
         )
         for block in blocks
     }
     origin = origin_of(predictor, images_of(cube, lattice))
     return Prediction(
-        objects=_lazy_objects(parts, predictor, origin, area),
+        objects=_lazy_objects(parts, shared, origin, area),
         rasters=lazy_rasters(cube, {b: parts[b] for b in shown}, grid, predictor),
     )
 
 
 def _lazy_objects(
     parts: Mapping[Block, Delayed],
-    predictor: Predictor,
+    predictor: Delayed,
     origin: Origin,
     area: Area | None,
 ) -> dgpd.GeoDataFrame:
     """Return the objects table, one partition a block."""
+    known = _whole((origin, area), f"areca-origin-{tokenize(origin, area)}")
     rows = {
         block.name: delayed(block_rows)(part, block.window, predictor)
         for block, part in parts.items()
@@ -167,7 +176,7 @@ def _lazy_objects(
     at_seams = [delayed(_at_seam)(part, name) for name, part in rows.items()]
     seams = delayed(settle_rows)(at_seams, predictor)
     tables = [
-        delayed(_finish)(part, seams, name, (predictor, origin, area))
+        delayed(_finish)(part, seams, name, (predictor, known))
         for name, part in rows.items()
     ]
     meta = empty_objects(origin)
@@ -219,30 +228,38 @@ def _window(bounds: tuple[float, float, float, float], lattice: Lattice) -> Wind
     return Window(round(row0), round(col0), round(row1), round(col1))
 
 
+def _whole(value: object, name: str) -> Delayed:
+    """Return a value as one leaf of the graph, with a name of its own.
+
+    Dask walks through all fields of a dataclass in every task that is given it, which
+    was most of the cost of a graph; a leaf it takes as it is.
+    """
+    return cast("Delayed", delayed(value, name=name, traverse=False))
+
+
 def _lazy_block(
-    cube: xr.DataArray, window: Window, work: Work, predictor: Predictor
+    cube: xr.DataArray, window: Window, work: Work, predictor: Delayed
 ) -> Delayed:
     """Return the lazy candidates of one block: one task that reads its padded part."""
-    want = work.block.window.grow(predictor.halo_px)
-    local = Window(
-        want.row0 - window.row0,
-        want.col0 - window.col0,
-        want.row1 - window.row0,
-        want.col1 - window.col0,
-    )
+    want, (row, col) = work.block.window.grow(work.halo_px), (window.row0, window.col0)
+    local = Window(want.row0 - row, want.col0 - col, want.row1 - row, want.col1 - col)
     part, have = slice_padded(cube, local)
-    bands = tuple(str(name) for name in cube.band.values)
+    bands = tuple(map(str, cube.band.values))
     task = replace(work, have=have, want=local, bands=bands, nodata=cube.rio.nodata)
-    run = delayed(_predict, pure=True)
-    return cast("Delayed", run(part.data, task, predictor))
+    run = _whole(task, f"{work.key}-work")
+    return cast("Delayed", run(part.data, predictor, dask_key_name=work.key))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What the task of one block must know beside its pixels."""
+    """The task of one block, and what it must know beside its pixels."""
 
     block: Block
     tiles: tuple[Tile, ...]
+    halo_px: int
+    """Pixels beyond each side of the block that its tiles see."""
+    key: str
+    """Name of the task; equal for equal pixels, predictor and block."""
     have: Window | None = None
     """What the cube has of the padded block, counted from the cube's first pixel."""
     want: Window | None = None
@@ -250,18 +267,23 @@ class Work:
     bands: tuple[str, ...] = ()
     nodata: float | None = None
 
+    def __call__(
+        self, pixels: NDArray[np.generic], predictor: Predictor
+    ) -> BlockPrediction:
+        """Return what the model says of the block.
 
-def _predict(
-    pixels: NDArray[np.generic], work: Work, predictor: Predictor
-) -> BlockPrediction:
-    valid = valid_where(pixels, work.nodata)
-    have, want = work.have, work.want
-    if have is not None and want is not None and have != want:
-        seen = np.ones(pixels.shape, bool) if valid is None else valid
-        valid = pad_block(seen, have, want, fill=False)
-        pixels = pad_block(pixels, have, want, fill=0)
-    block = block_array(pixels, work.bands, valid)
-    return predict_block(block, work.block.window, work.tiles, predictor)
+        Args:
+            pixels: What the cube has of the padded block, shape (band, height, width).
+            predictor: The model on its lattice.
+        """
+        valid = valid_where(pixels, self.nodata)
+        have, want = self.have, self.want
+        if have is not None and want is not None and have != want:
+            seen = np.ones(pixels.shape, bool) if valid is None else valid
+            valid = pad_block(seen, have, want, fill=False)
+            pixels = pad_block(pixels, have, want, fill=0)
+        block = block_array(pixels, self.bands, valid)
+        return predict_block(block, self.block.window, self.tiles, predictor)
 
 
 def _at_seam(part: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -273,9 +295,9 @@ def _finish(
     part: pd.DataFrame,
     seams: pd.DataFrame,
     name: str,
-    how: tuple[Predictor, Origin, Area | None],
+    how: tuple[Predictor, tuple[Origin, Area | None]],
 ) -> gpd.GeoDataFrame:
-    predictor, origin, area = how
+    predictor, (origin, area) = how
     mine = seams[seams["block"] == name] if len(seams) else seams
     rows = pd.concat([part[~part["open"]], mine], ignore_index=True)
     rows = finish_rows(rows, predictor)

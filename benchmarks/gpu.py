@@ -35,11 +35,7 @@ from areca.inference.session import session_of
 from areca.models.architectures import build_network
 from areca.models.card import ModelCard
 from areca.models.weights import save_model
-from areca.runs import RunFolder
-from areca.runs.ledger import Ledger
-from areca.runs.raster_store import RasterStore
 from areca.runs.run import _check_networks
-from areca.runs.schedule import run_blocks
 from areca.runtime import open_client
 
 if TYPE_CHECKING:
@@ -113,19 +109,8 @@ def limit(model: Model, batch_size: int, seconds: float = 3.0) -> float:
 def census(client: Client, scene: Path, model: Model, batch: int) -> float:
     """Return tiles a second of all blocks, the models loaded before."""
     request = pipeline.request_of(scene, model, batch_size=batch, device="cuda")
-    plan = request.plan
-    _check_networks(client, plan.predictor)
-    with tempfile.TemporaryDirectory() as run:
-        ledger = Ledger(folder=RunFolder(Path(run)), key=request.digest)
-        store = RasterStore.of(ledger.folder.rasters, plan.grid)
-        if plan.predictor.rasters:
-            store.create(plan.grid, plan.predictor)
-        start = time.perf_counter()
-        done, _ = run_blocks(client, plan, ledger, lambda *_, **__: None)
-        seconds = time.perf_counter() - start
-    failed = [block.error for block in done if block.error]
-    if failed:
-        raise SystemExit(f"{len(failed)} blocks failed: {failed[0]}")
+    _check_networks(client, request.plan.predictor)
+    done, seconds = pipeline.run_all(client, request)
     return sum(block.tiles for block in done) / seconds
 
 

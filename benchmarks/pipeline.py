@@ -9,19 +9,16 @@ dask.distributed (one process); the window loop does it tile by tile. Arms in tu
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
 from affine import Affine
+from arms import options, print_table, reported, spread
 from rasterio.windows import Window as RasterioWindow
 
 import areca
@@ -33,11 +30,14 @@ from areca.models.card import ModelCard
 from areca.models.found import Detections
 from areca.models.weights import save_model
 from areca.runs import RunFolder, RunRequest
-from areca.runs.ledger import Ledger
+from areca.runs.ledger import BlockDone, Ledger
+from areca.runs.raster_store import RasterStore
 from areca.runs.schedule import run_blocks
 from areca.runtime import open_client
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from areca.models.handle import Model
 
 TILES = 32
@@ -69,12 +69,12 @@ class Device:
         return [found] * len(raw["tiles"])
 
 
-def draw(path: Path) -> None:
-    """Write a scene of smooth noise: 206 Mpx of three bytes."""
+def draw(path: Path, tiles: int = TILES) -> None:
+    """Write a scene of smooth noise, tiles x tiles cores; by default 206 Mpx."""
     rng = np.random.default_rng(0)
     patch = rng.uniform(60, 160, (3, 256, 256)).repeat(8, axis=1).repeat(8, axis=2)
     patch = (patch + rng.normal(0, 3, patch.shape)).astype(np.uint8)
-    edge = TILES * CORE
+    edge = tiles * CORE
     profile = {
         "driver": "GTiff", "count": 3, "height": edge, "width": edge,
         "dtype": "uint8", "crs": "EPSG:32648", "tiled": True, "blockxsize": 512,
@@ -85,7 +85,9 @@ def draw(path: Path) -> None:
     with rasterio.open(path, "w", **profile) as file:
         for row in range(0, edge, 2048):
             for col in range(0, edge, 2048):
-                file.write(patch, window=RasterioWindow(col, row, 2048, 2048))
+                height, width = min(2048, edge - row), min(2048, edge - col)
+                window = RasterioWindow(col, row, width, height)
+                file.write(patch[:, :height, :width], window=window)
 
 
 def small_model(folder: Path) -> Model:
@@ -100,30 +102,46 @@ def small_model(folder: Path) -> Model:
 
 
 def request_of(scene: Path, model: Model, **options: object) -> RunRequest:
-    """Return a run over a scene in blocks of 4 x 4 tiles."""
+    """Return a run over a scene, in blocks of 4 x 4 tiles if nothing else is said."""
     return RunRequest(
         recipe="benchmark",
         title="Benchmark",
         command="",
         scenes=tuple(normalise_items(areca.search(scene), catalog_href=scene)),
         model=model,
-        options=areca.PredictOptions(block_tiles=4, **options),
+        options=areca.PredictOptions(**{"block_tiles": 4, **options}),
     )
+
+
+def run_all(client: Client, request: RunRequest) -> tuple[list[BlockDone], float]:
+    """Run all blocks, whose models are loaded already; no table is published.
+
+    Returns:
+        The report of each block, and the seconds from the first to the last.
+    """
+    plan = request.plan
+    with tempfile.TemporaryDirectory() as run:
+        ledger = Ledger(folder=RunFolder(Path(run)), key=request.digest)
+        store = RasterStore.of(ledger.folder.rasters, plan.grid)
+        if plan.predictor.rasters:
+            store.create(plan.grid, plan.predictor)
+        start = time.perf_counter()
+        done, _ = run_blocks(client, plan, ledger, lambda *_, **__: None)
+        seconds = time.perf_counter() - start
+    failed = [block.error for block in done if block.error]
+    if failed:
+        raise SystemExit(f"{len(failed)} blocks failed: {failed[0]}")
+    return done, seconds
 
 
 def census(folder: Path, model: Model, device: Device) -> float:
     """Return the seconds that all blocks took, after the cluster has started."""
     session._LOADED[model.card.digest, "cpu"] = session.Session(device)  # noqa: SLF001
-    request = request_of(folder / "scene.tif", model, batch_size=4)
-    plan = request.plan
-    with open_client("threads") as client, tempfile.TemporaryDirectory() as run:
-        ledger = Ledger(folder=RunFolder(Path(run)), key=request.digest)
-        start = time.perf_counter()
-        done, _ = run_blocks(client, plan, ledger, lambda *_, **__: None)
-        seconds = time.perf_counter() - start
-    failed = [block.error for block in done if block.error]
-    if failed or sum(block.tiles for block in done) != TILES * TILES:
-        raise SystemExit(f"not all tiles were predicted: {failed[:1]}")
+    with open_client("threads") as client:
+        request = request_of(folder / "scene.tif", model, batch_size=4)
+        done, seconds = run_all(client, request)
+    if sum(block.tiles for block in done) != TILES * TILES:
+        raise SystemExit("not all tiles were predicted")
     return seconds
 
 
@@ -149,14 +167,12 @@ def window_loop(folder: Path, model: Model, device: Device) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    print(f"{os.cpu_count()} cores, {datetime.now(UTC).date()}, {TILES**2} tiles of "
-          f"{TILE} px, load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
-    print("| device, tiles/s | limit, s | census / limit | window loop / limit |")
-    print("|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as name:
+    rounds = options(__doc__).parse_args().rounds
+    rows = []
+    with (
+        tempfile.TemporaryDirectory() as name,
+        reported(f"{TILES**2} tiles of {TILE} px"),
+    ):
         folder = Path(name)
         draw(folder / "scene.tif")
         model = small_model(folder / "model")
@@ -168,12 +184,12 @@ def main() -> None:
                  for arm in (census, window_loop)]
                 for _ in range(rounds)
             ]  # fmt: skip
-            words = [
-                f"{statistics.median(part):.3f} ({min(part):.3f}-{max(part):.3f})"
-                for part in zip(*ratios, strict=True)
-            ]
-            print(f"| {rate} | {limit:.2f} | {words[0]} | {words[1]} |", flush=True)
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
+            words = [spread(part, ".3f") for part in zip(*ratios, strict=True)]
+            rows.append((rate, f"{limit:.2f}", *words))
+        print_table(
+            ("device, tiles/s", "limit, s", "census / limit", "window loop / limit"),
+            rows,
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from servers import free_port
 
 from areca.errors import InputError
 from areca.runtime import open_client, peak_memory_bytes
-from areca.runtime.cluster import cuda_arguments
+from areca.runtime.cluster import CLOSE_TIMEOUT_S, cuda_arguments
 
 MALLOC = "MALLOC_TRIM_THRESHOLD_"
 
@@ -42,6 +42,23 @@ def test_threads_run_in_this_process():
     with open_client("threads", threads=3) as client:
         assert set(client.run(os.getpid).values()) == {os.getpid()}
         assert list(client.nthreads().values()) == [3]
+
+
+def test_workers_that_do_not_end_in_time_fail_no_finished_work(monkeypatch):
+    """As on an overloaded machine."""
+    close, given_up = LocalCluster.close, []
+
+    def too_slow(cluster, timeout=None):
+        given_up.append(timeout)
+        close(cluster)
+        raise TimeoutError
+
+    monkeypatch.setattr(LocalCluster, "close", too_slow)
+    with open_client("threads") as client:
+        answer = client.submit(sum, [1, 2]).result(timeout=20)
+
+    assert answer == 3
+    assert CLOSE_TIMEOUT_S in given_up
 
 
 def test_a_running_scheduler_can_be_used():

@@ -138,7 +138,9 @@ def predict(
     # The region of a class may go on to the end of the cube.
     blocks = list(grid.blocks()) if predictor.is_dense else shown
     pixels = cube.sel(band=needed_bands(handle.card, bands))
-    token = tokenize(pixels.data, predictor)
+    # All that the answer of a block depends on, beside which block it is.
+    facts = (region, tuple(map(str, pixels.band.values)), cube.rio.nodata, predictor)
+    token = tokenize(pixels.data, *facts)
     shared = _whole(predictor, f"areca-predictor-{token}")
     parts = {
         block: _lazy_block(

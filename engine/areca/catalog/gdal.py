@@ -24,7 +24,7 @@ A VRT, which could name any other file, is so never opened under any name.
 """
 
 SETTINGS = {
-    "CPL_LOG": "OFF",
+    "CPL_LOG": os.devnull,
     "GDAL_CACHEMAX": "128",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_HTTP_CONNECTTIMEOUT": "5",

@@ -235,7 +235,9 @@ def run_areca(
             request, out / "run", client=client, progress=lambda *_, **__: None
         )
         ended = time.time()
-    blocks = result.blocks
+    # Regions that cross the edge of the area bring further blocks afterwards.
+    asked = {block.name for block in request.plan.blocks}
+    blocks = [block for block in result.blocks if block.name in asked]
     failed = [block.error for block in blocks if block.error]
     tiles = sum(block.tiles for block in blocks)
     if failed or tiles != len(case.corners):
@@ -244,7 +246,7 @@ def run_areca(
         )
     first, last = min(b.started for b in blocks), max(b.ended for b in blocks)
     notes = {
-        "after_s": ended - last,
+        "after_s": ended - max(b.ended for b in result.blocks),
         "read_s": sum(b.read_s for b in blocks),
         "forward_s": sum(b.forward_s for b in blocks),
         "processes": len({b.worker for b in blocks}),

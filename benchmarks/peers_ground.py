@@ -21,13 +21,14 @@ from affine import Affine
 from numpy.lib.stride_tricks import sliding_window_view
 from pyproj import Transformer
 from rasterio.windows import Window
+from torch import nn
 
 import areca
 from areca.features import standardize
 from areca.models.adapter import load_network
 from areca.models.architectures import build_network
 from areca.models.card import ModelCard
-from areca.models.weights import load_weights, save_model
+from areca.models.weights import save_model
 
 if TYPE_CHECKING:
     from areca.models.handle import Model
@@ -233,11 +234,12 @@ def draw_boxes(case: Case) -> None:
     with torch.no_grad():
         # Square anchors of 32 px win; others are larger than the card's objects.
         network.rpn.head.cls_logits.bias[5] += 10
-    model = save_model(network, BOXES, case.folder / "model")
     tiles = batches(case, 4)[0]
+    settle_norms(network.backbone, tiles)
+    model = save_model(network.eval(), BOXES, case.folder / "model")
     scores = np.concatenate(load_network(model).forward(tiles)["scores"])
     score = torch.from_numpy(scores).double().logit()
-    # Random features hardly differ: scores are spread to a deviation of one logit.
+    # Scores of random weights hardly differ: they get a deviation of one logit.
     last = network.roi_heads.box_predictor.cls_score
     with torch.no_grad():
         last.weight /= float(score.std())
@@ -248,6 +250,16 @@ def draw_boxes(case: Case) -> None:
     threshold = float(np.sort(scores)[-60 * len(tiles)])
     card = ModelCard(**BOXES.to_dict() | {"score_threshold": round(threshold, 4)})
     save_model(network, card, case.folder / "model")
+
+
+def settle_norms(network: nn.Module, tiles: np.ndarray) -> None:
+    """Give each BatchNorm the statistics of tiles: else random features vanish."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()
+    with torch.no_grad():
+        network(torch.from_numpy(tiles))
 
 
 def batches(case: Case, size: int, most: int | None = 1) -> list[np.ndarray]:

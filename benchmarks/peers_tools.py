@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 import torch
-from peers_arms import BATCH, THREADS, Answers, Done, ready, scene_boxes
+from peers_answers import BATCH, THREADS, Answers, Done, scene_boxes
+from peers_arms import ready
 from torch import Tensor, nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 

@@ -137,3 +137,18 @@ def test_a_network_of_red_green_blue_is_left_alone():
 def test_a_layer_that_cannot_be_adapted_is_refused(conv, how, said):
     with pytest.raises(ModelError, match=said):
         adapt_first_layer(conv, ("red", "nir"), how)
+
+
+def test_anchors_of_a_card_reach_every_network_that_has_some():
+    """The builder of fasterrcnn-mobilenet brings anchors of its own."""
+    for name, levels in (("fasterrcnn", 5), ("fasterrcnn-mobilenet", 3)):
+        sizes = [[8 * 2**level, 12 * 2**level] for level in range(levels)]
+        options = {"anchor_sizes": sizes, "anchor_ratios": [1.0]}
+        if name == "fasterrcnn":
+            options["backbone"] = "resnet18"
+        network = build_network(family_card(name, options)).eval()
+        assert network.rpn.anchor_generator.sizes == tuple(map(tuple, sizes))
+        assert network.rpn.head.cls_logits.out_channels == 2
+        with torch.inference_mode():
+            (found,) = network(list(torch.zeros(1, 4, 128, 128)))
+        assert set(found) == {"boxes", "labels", "scores"}

@@ -8,7 +8,7 @@ card are numbered from 1 in these networks; 0 is the background.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from typing_extensions import override
 
@@ -97,8 +98,13 @@ def _build_rcnn(card: ModelCard, options: dict[str, Any]) -> nn.Module:
 def _build_rcnn_mobilenet(card: ModelCard, options: dict[str, Any]) -> nn.Module:
     anchors = _anchors(options, "rpn_anchor_generator", levels=3)
     _check(card, options, detection.FasterRCNN)
-    settings = _RCNN | {"box_score_thresh": lowest_score(card)} | anchors | options
-    return _call(detection.fasterrcnn_mobilenet_v3_large_fpn, card, settings)
+    settings = _RCNN | {"box_score_thresh": lowest_score(card)} | options
+    network: Any = _call(detection.fasterrcnn_mobilenet_v3_large_fpn, card, settings)
+    for generator in anchors.values():  # the builder has its own and takes no other
+        network.rpn.anchor_generator = generator
+        (count,) = set(generator.num_anchors_per_location())
+        network.rpn.head = RPNHead(network.backbone.out_channels, count)
+    return cast("nn.Module", network)
 
 
 def _build_retinanet(card: ModelCard, options: dict[str, Any]) -> nn.Module:

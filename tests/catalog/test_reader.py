@@ -1,7 +1,12 @@
 import dataclasses
 import logging
+import os
+import pickle
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -506,3 +511,36 @@ def test_a_thread_gets_the_handle_that_was_read_nearest(write_tiff, monkeypatch)
         _ = 1 / 0
     assert low.closed
     assert not high.closed
+
+
+def test_messages_of_gdal_leave_no_file(write_tiff, tmp_path):
+    """They hold whole links, and CPL_LOG takes the name of a file."""
+    path = write_tiff("a.tif", draw(3, 20, 20))
+    scenes = scenes_of(make_item(path))
+    path.write_bytes(path.read_bytes()[:300])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code = (
+        "import pickle, sys\n"
+        "from areca.catalog import grid_of, read_scenes\n"
+        "from areca.errors import ReadError\n"
+        "scenes = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "try:\n"
+        "    read_scenes(scenes, ('red', 'green', 'blue'), grid_of(scenes))\n"
+        "except ReadError as error:\n"
+        "    print('refused')\n"
+    )
+    job = [sys.executable, "-c", code, pickle.dumps(scenes).hex()]
+    clean = {k: v for k, v in os.environ.items() if k != "CPL_LOG"}
+    places = os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p)
+    done = subprocess.run(
+        job,
+        cwd=empty,
+        env=clean | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "refused\n"
+    assert "ERROR" not in done.stderr
+    assert list(empty.iterdir()) == []

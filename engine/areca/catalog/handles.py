@@ -72,19 +72,37 @@ class _Shelf:
             self._idle.remove(nearest)
             return nearest
 
-    def put(self, key: Key, handle: _Handle | None) -> None:
-        """Put a handle back; None where it was closed."""
+    def put(self, handle: _Handle) -> None:
+        """Put a handle back."""
         with self._changed:
-            self._out[key] -= 1
-            if not self._out[key]:
-                del self._out[key]
-            if handle is not None:
-                self._idle.append(handle)
+            self._is_back(handle.key)
+            self._idle.append(handle)
             surplus = self._idle[: max(0, len(self._idle) - OPEN_FILES)]
             del self._idle[: len(surplus)]
-            self._changed.notify_all()
-        for old in surplus:
-            old.file.close()
+        _close(surplus)
+
+    def drop(self, key: Key, handle: _Handle | None) -> None:
+        """Close a handle that failed, and all that lie idle of the same file.
+
+        They were opened with the same link: one that has expired would answer the next
+        tries out of the shelf, and none of them would really ask again.
+        """
+        with self._changed:
+            self._is_back(key)
+            stale = [one for one in self._idle if one.key == key]
+            self._idle = [one for one in self._idle if one.key != key]
+        _close([*stale, *([handle] if handle is not None else [])])
+
+    def _is_back(self, key: Key) -> None:
+        self._out[key] -= 1
+        if not self._out[key]:
+            del self._out[key]
+        self._changed.notify_all()
+
+
+def _close(handles: list[_Handle]) -> None:
+    for handle in handles:
+        handle.file.close()
 
 
 _shelf = _Shelf()
@@ -94,7 +112,8 @@ _shelf = _Shelf()
 def lend(href: str, *, allow_private: bool, row: int = 0) -> Iterator[DatasetReader]:
     """Lend an open file to the caller's thread; do not close it.
 
-    After any error the file is closed, so that the next read opens it again.
+    After a failed read the file is closed, also for those who borrowed it before, so
+    that the next read opens it again.
 
     Args:
         href: A link that `check_href` has passed.
@@ -104,29 +123,26 @@ def lend(href: str, *, allow_private: bool, row: int = 0) -> Iterator[DatasetRea
     Yields:
         The file. What `open_raster` raises comes through.
     """
-    key = _key(href)
+    key = _key(href, allow_private=allow_private)
     handle = _shelf.take(key, row, None if is_remote(href) else READERS)
     try:
         if handle is None:
             handle = _Handle(key, open_raster(href, allow_private=allow_private))
         yield handle.file
-        handle.row = row
     except BaseException:
         forget_link(href)
-        if handle is not None:
-            handle.file.close()
-            handle = None
+        _shelf.drop(key, handle)
         raise
-    finally:
-        _shelf.put(key, handle)
+    handle.row = row
+    _shelf.put(handle)
 
 
-def _key(href: str) -> Key:
+def _key(href: str, *, allow_private: bool) -> Key:
     """Return a file as it is now, so that a replaced local file is opened again."""
     if is_remote(href):
-        return (href,)
+        return (href, allow_private)
     try:
         stat = Path(href).stat()
     except OSError:
-        return (href,)
-    return href, stat.st_mtime_ns, stat.st_size
+        return (href, allow_private)
+    return href, allow_private, stat.st_mtime_ns, stat.st_size

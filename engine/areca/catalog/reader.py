@@ -77,9 +77,16 @@ def read_mosaic(
     Returns:
         Pixels in the number type of the files where they share one, are not scaled and
         float32 would hold every value too; else in float32.
-    """
+
+    Raises:
+        ReadError: A file could not be opened or read, or lies elsewhere than its item
+            says. Other numbers than the item says are read as float32.
+        GridError: A scene lies on another grid.
+        BandError: A scene has no such band.
+    """  # noqa: DOC502 - raised by the helpers
     ordered = canonical_order(select(scenes, geobox))
-    used = [band for some in choose_bands(ordered, bands) for band in some]
+    chosen = choose_bands(ordered, bands) if ordered else []
+    used = [band for some in chosen for band in some]
     native = np.dtype(np.float32)
     if not any(band.is_scaled for band in used):
         native = common_type({band.dtype for band in used})

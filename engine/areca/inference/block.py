@@ -42,6 +42,8 @@ class BlockPrediction:
     rasters: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     """By name, shape (height, width) of the block's window: "label" (class, 255 where
     nothing was seen) and layers of confidence (NaN where nothing was seen)."""
+    precision: str = "float32"
+    """Numbers of the forward passes: "float32" or "bf16"."""
     degraded: int = 0
     """Batch size that fitted into the memory of the device, where that of the options
     did not; 0 where it did."""
@@ -99,7 +101,7 @@ def _predict_once(
     tiles: Sequence[Tile],
     how: tuple[Predictor, Session],
 ) -> BlockPrediction:
-    predictor = how[0]
+    predictor, session = how
     card = predictor.model.card
     features = _features(block, card.bands)
     valid = features.valid
@@ -119,6 +121,7 @@ def _predict_once(
         tiles=len(wanted),
         forward_s=seconds,
         rasters=found.rasters(predictor),
+        precision=getattr(session.network, "precision", "float32"),
     )
 
 

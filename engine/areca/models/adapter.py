@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from areca.models.found import Found
     from areca.models.handle import Model
     from areca.models.network import CentreRadiusNet
-    from areca.models.sam import SamLora
     from areca.models.yolo import YoloV3
 
 Raw = dict[str, Any]
@@ -157,8 +156,6 @@ def load_network(
     if card.contract == "heatmap":
         return HeatmapDetector(cast("CentreRadiusNet", network), card)
     if card.contract == "logits":
-        if card.architecture == "sam-lora":
-            cast("SamLora", network).fold()
         return DenseSegmenter(network, card)
     if card.architecture == "yolov3":
         return YoloDetector(cast("YoloV3", network), card)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from areca.models.found import Found
 
 
+@runtime_checkable
+class Foldable(Protocol):
+    """A network with parts that inference does not need apart, such as adapters."""
+
+    def fold(self) -> None:
+        """Merge them, in place."""
+
+
 class DenseSegmenter(Loaded):
     """A dense network, ready for inference."""
 
@@ -42,6 +50,9 @@ class DenseSegmenter(Loaded):
         super().__init__(card, next(network.parameters()).device)
         allowed = card.precision == "bf16" and has_bf16(self.device)
         self.bf16 = allowed if bf16 is None else bf16
+        self.precision = "bf16" if self.bf16 else "float32"
+        if isinstance(network, Foldable):
+            network.fold()
         network = fold_norms(network.eval())
         if self.bf16 and self.device.type == "cpu":
             # Not autocast, which would round every weight anew in every pass.

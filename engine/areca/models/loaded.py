@@ -16,6 +16,8 @@ class Loaded:
 
     reduces = False
     """Whether it makes class maps of its logits where they are (`forward_maps`)."""
+    precision = "float32"
+    """Numbers of its forward passes here: what the card allows and the hardware has."""
     passes_at_once = 1
     """Forward passes that may run side by side, so that a GPU has the next one when
     one ends; a processor is busy with one."""

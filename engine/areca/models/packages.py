@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,16 @@ _SMALL_BYTES = 2**20
 """Members up to this may swell as they like."""
 _OUTSIDE = re.compile(r"^/|^[A-Za-z]:|(^|/)\.\.(/|$)")
 _ENCRYPTED = 0x1
-_DAMAGED = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of these a reader unpacks no more than it asks for; bz2 and LZMA unpack at once."""
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+)
 
 
 class Package:
@@ -69,7 +79,8 @@ class Package:
                 "model definition"
             )
         try:
-            return self._file.read(self._members[name])
+            with self._file.open(self._members[name]) as member:
+                return member.read(size)  # no more, whatever the list of members says
         except _DAMAGED as error:
             raise ModelError(f"{self._source}: {name} is damaged: {error}") from error
 
@@ -130,6 +141,8 @@ def _fault(members: list[zipfile.ZipInfo], names: int) -> str:
         name = _plain(info.filename)
         if _OUTSIDE.search(name):
             return f"has a member named {info.filename!r}, which points out of it"
+        if info.compress_type not in _PACKED:
+            return f"has a member {name!r} that is packed other than by deflate"
         if info.flag_bits & _ENCRYPTED:
             return f"has a member {name!r} that is encrypted"
         swell = info.file_size > MOST_SWELL * max(info.compress_size, 1)

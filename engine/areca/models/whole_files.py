@@ -175,7 +175,15 @@ def _open_onnx(model: Model, device: str) -> Run:
     names = [output.name for output in session.get_outputs()]
 
     def run(batch: NDArray[np.float32], /) -> object:
-        return dict(zip(names, session.run(names, {given: batch}), strict=True))
+        try:
+            values = session.run(names, {given: batch})
+        except Exception as error:  # its errors share no other base
+            raise PredictError(
+                f"model {model.card.name!r} fails on {len(batch)} tiles: "
+                f"{str(error).partition(chr(10))[0]}. Was the graph exported for "
+                "another batch_size?"
+            ) from error
+        return dict(zip(names, values, strict=True))
 
     return run
 

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from areca.errors import RunError
 from areca.runs.folder import write_json
 from areca.runs.schedule import gather
 
@@ -55,9 +56,17 @@ def with_measured_batch(
 
     Returns:
         The request with a number, and what `write_batch` takes.
+
+    Raises:
+        RunError: There are no workers, or some were lost.
     """
     predictor = request.plan.predictor
     places = client.run(_place, predictor.options.device)
+    if not places:
+        raise RunError(
+            "the scheduler has no workers, so no batch size can be measured; start "
+            "some, or give batch_size a number"
+        )
     sharers = Counter(places.values())
     asked = {
         worker: client.submit(

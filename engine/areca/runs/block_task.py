@@ -127,6 +127,7 @@ def _do_block(task: BlockTask) -> BlockDone:
         seen_px=_seen_px(source, padded, task),
         candidates_sha256=file_sha256(folder / "candidates.parquet"),
         rasters_sha256=task.store.write(task.block, wanted) if wanted else "",
+        precision=found.precision,
         degraded=found.degraded,
         read_s=read_s,
         forward_s=found.forward_s,

@@ -36,6 +36,8 @@ class BlockDone:
     candidates_sha256: str = ""
     rasters_sha256: str = ""
     """Digest over the values of its rasters; empty where the model gives none."""
+    precision: str = "float32"
+    """Numbers of its forward passes."""
     degraded: int = 0
     """Batch size that fitted the device, where that of the request did not."""
     read_s: float = 0.0

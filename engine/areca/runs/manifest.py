@@ -61,6 +61,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             },
             "timing": timing(result),
             "software": software(),
+            "precision": result.precision,
         },
     )
 

@@ -242,6 +242,7 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
         "batch, tiles": batch_words(result.folder, options.batch_tiles),
         "worker processes": len({b.worker for b in result.blocks if b.worker}),
         "torch threads of a pass": options.torch_threads,
+        "numbers of a pass": result.precision,
     }
 
 

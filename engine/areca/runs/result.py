@@ -44,6 +44,12 @@ class RunResult:
         return read_batch(self.folder)
 
     @property
+    def precision(self) -> str:
+        """Numbers of the forward passes: "float32" or "bf16"."""
+        good = [block.precision for block in self.blocks if block.error is None]
+        return good[0] if good else "float32"
+
+    @property
     def is_repeated(self) -> bool:
         """Whether the run was finished before this call, which did nothing."""
         return self.wall_s == 0.0

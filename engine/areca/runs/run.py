@@ -64,6 +64,7 @@ def run_census(
     if request.plan.predictor.rasters:
         store.create(request.plan.grid, request.plan.predictor)
     plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
+    _check_precision(blocks)
     good = finished(plan, blocks)
     seams = settle(read_seams(folder, good), plan)
     files, tallies = publish(client, folder, plan, blocks, seams)
@@ -96,6 +97,22 @@ def _claimed(request: RunRequest, folder: RunFolder, client: Client) -> RunReque
     folder.claim(request.to_dict())
     write_batch(folder, told)
     return request
+
+
+def _check_precision(blocks: list[BlockDone]) -> None:
+    """Refuse blocks of two precisions, of workers of two kinds: seams might not meet.
+
+    Raises:
+        RunError: There are two.
+    """
+    found = {block.precision: block.worker for block in blocks if block.error is None}
+    if len(found) > 1:
+        told = ", ".join(f"{kind} at {worker}" for kind, worker in found.items())
+        raise RunError(
+            f"blocks were computed in different numbers ({told}), because not all "
+            "workers have bf16; run in a new folder, with workers of one kind or with "
+            "the card's precision float32"
+        )
 
 
 def _check_networks(client: Client, predictor: Predictor) -> None:

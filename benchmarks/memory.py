@@ -90,6 +90,8 @@ class Run(NamedTuple):
     workers: list[int]
     """Peak memory of each worker, bytes."""
     client: int
+    blocks: int
+    """Peak memory of a worker when the last block was done, before publication."""
 
 
 class Progress:
@@ -147,7 +149,10 @@ def census(scene: Path, folder: Path, device: str) -> Run:
         raise SystemExit(
             f"{result.summary.count} objects in {tiles} tiles, not 64 each"
         )
-    return Run(result.wall_s, tiles, result.summary.count, workers, peak_memory_bytes())
+    blocks = max(block.peak_memory_bytes for block in result.blocks)
+    return Run(
+        result.wall_s, tiles, result.summary.count, workers, peak_memory_bytes(), blocks
+    )  # fmt: skip
 
 
 def rows_of(device: str, seen: dict[float, list[Run]]) -> list[tuple]:
@@ -160,6 +165,7 @@ def rows_of(device: str, seen: dict[float, list[Run]]) -> list[tuple]:
         rows.append((
             device, size, f"{runs[0].tiles:,}", f"{runs[0].objects:,}",
             spread((run.seconds for run in runs), ".0f"),
+            spread((run.blocks / 1e9 for run in runs), ".3f"),
             spread((p / 1e9 for p in peaks), ".3f"), spread(ratio),
             spread((run.client / 1e9 for run in runs), ".3f"),
             "yes" if max(ratio) <= FLAT else "NO",
@@ -197,7 +203,8 @@ def main() -> None:
                 rows += rows_of(device, {float(k): v for k, v in seen.items()})
         print_table(
             ("device", "gigapixels", "tiles", "objects", "request to report, s",
-             "GB a worker", "against the smallest", "GB the client", "flat to 10 %"),
+             "GB a worker, blocks", "GB a worker, run", "against the smallest",
+             "GB the client", "flat to 10 %"),
             rows,
         )  # fmt: skip
 

@@ -93,6 +93,7 @@ def test_a_graph_takes_the_contract_that_is_given(read):
         ({"ExtractBands": [0, 1, 4]}, r"\[0, 1, 4\].*0 to 3"),
         ({"Classes": [{"Value": 1, "Name": "a"}, {"Value": 3, "Name": "b"}]}, "1, 3"),
         ({"ModelFile": "graph.pb"}, "format is 'pb'"),
+        ({"Classes": [{"Value": 0, "Name": "a"}]}, "numbers its classes from 0"),
     ],
 )
 def test_a_definition_that_cannot_be_run_is_refused(read, change, said):

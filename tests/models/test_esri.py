@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -272,3 +273,31 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path, network):
         import_esri(packed(tmp_path, network), tmp_path / "model", GIVEN)
 
     assert list((tmp_path / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_unpacks_all_at_once_is_refused(tmp_path, kind):
+    path = tmp_path / "bomb.dlpk"
+    with zipfile.ZipFile(path, "w", kind) as file:
+        file.writestr("cover.emd", b" " * 1000)
+    with pytest.raises(ModelError, match="packed other than by deflate"):
+        import_esri(path, tmp_path / "model", GIVEN)
+
+
+def test_a_member_larger_than_it_says_is_not_unpacked(tmp_path):
+    """Its list of members says 500 bytes for 300 MB of spaces."""
+    path = pack(tmp_path / "bomb.dlpk", {"cover.emd": b" " * 300_000_000})
+    data = bytearray(path.read_bytes())
+    at = data.rfind(b"PK\x01\x02")
+    data[at + 24 : at + 28] = (500).to_bytes(4, "little")
+    path.write_bytes(data)
+
+    with zipfile.ZipFile(path) as file:
+        package = packages.Package(file, "bomb.dlpk")
+        tracemalloc.start()
+        with pytest.raises(ModelError, match="damaged"):
+            package.read("cover.emd", most=1000)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 10_000_000

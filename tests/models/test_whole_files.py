@@ -52,17 +52,17 @@ def file_model(folder, name, kind, contract="logits", **change):
     return Model(card, folder)
 
 
-def write_onnx(folder, *, bands=4, edge=EDGE):
+def write_onnx(folder, *, bands=4, edge=EDGE, batch="n"):
     """Write Tiny as a graph, node by node."""
     conv = Tiny().conv
     arrays = {"w": conv.weight.detach().numpy(), "b": conv.bias.detach().numpy()}
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], pads=[1, 1, 1, 1])
-    shape = ["n", bands, edge, edge]
+    shape = [batch, bands, edge, edge]
     graph = helper.make_graph(
         [node],
         "tiny",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3, edge, edge])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3, edge, edge])],
         [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()],
     )
     opset = [helper.make_opsetid("", 17)]
@@ -290,3 +290,12 @@ def test_a_card_of_a_file_keeps_its_digest_over_its_contract(model_of):
     card = model_of("onnx").card
     other = replace(card, architecture_options={"contract": "logits", "phase_px": 8})
     assert other.digest != card.digest
+
+
+def test_a_graph_for_one_tile_says_so_when_it_is_given_two(tmp_path):
+    """Its runtime's own errors derive from none that a run would catch."""
+    write_onnx(tmp_path, batch=1)
+    loaded = load_network(file_model(tmp_path, "net.onnx", "onnx"))
+    assert loaded.forward(np.zeros((1, 4, EDGE, EDGE), np.float32))
+    with pytest.raises(PredictError, match=r"fails on 2 tiles.*another batch_size"):
+        loaded.forward(np.zeros((2, 4, EDGE, EDGE), np.float32))

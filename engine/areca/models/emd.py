@@ -272,5 +272,10 @@ def _classes(
             f"{source} has classes with the values {values}; they must follow each "
             "other from 0 or 1, as the outputs of the network do"
         )
+    if not is_dense and values[0] == 0:
+        raise ModelError(
+            f"{source} numbers its classes from 0, where the labels of a detector have "
+            "the background; number them from 1, and let the network do the same"
+        )
     has_background = is_dense and names[0].lower() in {"background", "nodata"}
     return tuple(names[value] for value in values), 0 if has_background else None

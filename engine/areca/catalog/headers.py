@@ -105,17 +105,15 @@ class NumberTypeError(ReadError):
     """A file holds other numbers than its item says."""
 
 
-def check_file(file: DatasetReader, scene: Scene, dtype: np.dtype[Any]) -> None:
+def check_file(file: DatasetReader, scene: Scene) -> None:
     """Refuse a file that is not what its item says: it would be read out of place.
 
     Args:
         file: The open file.
         scene: What its item says.
-        dtype: Number type in which its pixels are wanted; floats take any.
 
     Raises:
         ReadError: Shape or place differ.
-        NumberTypeError: The number type differs.
     """
     if file.shape != scene.shape:
         raise ReadError(
@@ -137,8 +135,18 @@ def check_file(file: DatasetReader, scene: Scene, dtype: np.dtype[Any]) -> None:
             raise ReadError(
                 f"the file is in {file.crs.to_string()[:60]}, its item says {scene.crs}"
             )
-    if dtype.kind != "f" and any(kind != dtype for kind in file.dtypes):
-        raise NumberTypeError(f"the file holds {file.dtypes[0]}, its item says {dtype}")
+
+
+def check_numbers(file: DatasetReader, dtype: np.dtype[Any]) -> str:
+    """Return what is wrong with the number type of a file; empty where nothing is.
+
+    Args:
+        file: The open file.
+        dtype: Number type in which its pixels are wanted; floats take any.
+    """
+    if dtype.kind == "f" or all(kind == dtype for kind in file.dtypes):
+        return ""
+    return f"the file holds {file.dtypes[0]}, its item says {dtype}"
 
 
 def _names(descriptions: tuple[str | None, ...], colours: list[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from areca.catalog.gdal import (
 )
 from areca.catalog.grids import scene_box
 from areca.catalog.handles import lend
-from areca.catalog.headers import NumberTypeError, check_file, mask_of
+from areca.catalog.headers import NumberTypeError, check_file, check_numbers, mask_of
 from areca.catalog.hrefs import is_remote, redact
 from areca.catalog.mosaic import Canvas, Mosaic, common_type
 from areca.catalog.scenes import canonical_order, choose_bands, select
@@ -225,10 +225,12 @@ def _read_file(
     for is_last in (not is_remote(href), True):
         try:
             with lend(href, allow_private=scene.allow_private, row=row) as file:
-                check_file(file, scene, dtype)
-                indexes = [band.index for band in bands]
-                raw = file.read(indexes, window=window)
-                return raw, _masks(file, bands, window, raw)
+                check_file(file, scene)
+                wrong = check_numbers(file, dtype)
+                if not wrong:
+                    raw = file.read([band.index for band in bands], window=window)
+                    return raw, _masks(file, bands, window, raw)
+            raise NumberTypeError(wrong)  # outside: the file is good, and stays open
         except (*READ_FAULTS, CatalogError, IndexError) as err:
             if is_last or isinstance(err, (ReadError, CatalogError)):
                 kind = (

@@ -1,8 +1,8 @@
-"""One model and one forward thread per process.
+"""One model and one queue of forward passes per process.
 
 Several block tasks may run in the threads of one worker. Their forward passes go
-through a single thread, so that one block is predicted while the others read, cut and
-decode, and so that the device never sees two passes at once.
+through a single thread, on a GPU through two, so that one block is predicted while the
+others read, cut and decode, and so that passes do not fight over the device.
 """
 
 from __future__ import annotations

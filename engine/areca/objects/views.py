@@ -41,7 +41,7 @@ def merge_views(
     """
     order = best_first(candidates)
     order = order[np.lexsort([np.arange(len(order)), last[order]])]
-    leaders, scores = _objects(candidates, _pairs(candidates, overlap, order), order)
+    leaders, scores = _objects(candidates, overlap, order)
     every = np.zeros((len(leaders), views), np.float64)
     for row, found in zip(every, scores, strict=True):
         row[list(found)] = list(found.values())
@@ -53,13 +53,16 @@ def merge_views(
 
 
 def _objects(
-    candidates: pd.DataFrame,
-    pairs: list[NDArray[np.intp]],
-    order: NDArray[np.intp],
+    candidates: pd.DataFrame, overlap: float, order: NDArray[np.intp]
 ) -> tuple[list[int], list[dict[int, float]]]:
     """Return the leader of each object, and its scores by view."""
-    view = candidates["view"].to_numpy()
-    score = candidates["score"].to_numpy()
+    bounds = candidates[["x_min", "y_min", "x_max", "y_max"]].to_numpy()
+    names = ("label", "view", "score")
+    label, view, score = (candidates[name].to_numpy() for name in names)
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order))
+    boxes = shapely.box(*bounds.T)
+    tree = shapely.STRtree(boxes)
     taken = np.zeros(len(candidates), bool)
     leaders, scores = [], []
     for leader in order.tolist():
@@ -67,30 +70,16 @@ def _objects(
             continue
         taken[leader] = True
         found = {int(view[leader]): float(score[leader])}
-        for partner in pairs[leader].tolist():
-            if not taken[partner] and view[partner] not in found:
+        # Leader by leader: all pairs at once take gigabytes where many boxes overlap.
+        near = tree.query(boxes[leader])
+        free = ~taken[near] & (label[near] == label[leader])
+        near = near[free & (view[near] != view[leader])]
+        share = box_overlap(bounds[[leader] * len(near)], bounds[near])
+        best = np.lexsort([rank[near], -share])
+        for partner in near[best][share[best] > overlap].tolist():
+            if int(view[partner]) not in found:
                 taken[partner] = True
                 found[int(view[partner])] = float(score[partner])
         leaders.append(leader)
         scores.append(found)
     return leaders, scores
-
-
-def _pairs(
-    candidates: pd.DataFrame, overlap: float, order: NDArray[np.intp]
-) -> list[NDArray[np.intp]]:
-    """Return the candidates of other views on each one, the most overlapping first."""
-    bounds = candidates[["x_min", "y_min", "x_max", "y_max"]].to_numpy()
-    label, view = (candidates[name].to_numpy() for name in ("label", "view"))
-    boxes = shapely.box(*bounds.T)
-    first, second = shapely.STRtree(boxes).query(boxes)
-    wanted = (label[first] == label[second]) & (view[first] != view[second])
-    first, second = first[wanted], second[wanted]
-    share = box_overlap(bounds[first], bounds[second])
-    near = share > overlap
-    first, second, share = first[near], second[near], share[near]
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    by_share = np.lexsort([rank[second], -share, first])
-    ends = np.searchsorted(first[by_share], np.arange(1, len(candidates)))
-    return np.split(second[by_share], ends)

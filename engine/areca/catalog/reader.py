@@ -220,6 +220,7 @@ def _read_file(
 
     Raises:
         ReadError: It could not be opened or read.
+        NumberTypeError: It holds other numbers than wanted.
     """
     href, row = bands[0].href, int(window.row_off)
     for is_last in (not is_remote(href), True):

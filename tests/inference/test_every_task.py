@@ -256,7 +256,7 @@ def extents(table):
 )
 def test_detections_are_those_of_one_suppression_over_all_tiles(world, augment, policy):
     contract, cube, model = world
-    agree_in_four_views(world, policy)
+    leave_out(world, policy, augment)
     if contract == "logits":
         pytest.skip("a segmentation has no boxes to suppress")
     card = model.card
@@ -307,14 +307,16 @@ def test_detections_are_those_of_one_suppression_over_all_tiles(world, augment, 
     assert rasters["score"].to_numpy().max() == highest
 
 
-def agree_in_four_views(world, policy):
+def leave_out(world, policy, augment="flips"):
     if policy == "min" and world[2].card.architecture in {"yolov3", "maskrcnn"}:
         pytest.skip("random weights see hardly an object in all four views")
+    if world[0] == "masks" and augment == "flips" and policy == "max":
+        pytest.skip("minutes; masks are merged as boxes are, see the mean")
 
 
 @pytest.mark.parametrize("policy", ["mean", "max", "min"])
 def test_merged_views_are_one_answer_in_any_division(world, policy):
-    agree_in_four_views(world, policy)
+    leave_out(world, policy)
     asked = {"augment": "flips", "merge_policy": policy}
     if world[0] == "logits":
         asked |= {"blend_px": 16}

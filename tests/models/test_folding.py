@@ -9,7 +9,11 @@ from torch import nn
 from areca.models.contracts import FAMILIES
 from areca.models.folding import fold_norms
 
-DENSE = sorted(name for name, family in FAMILIES.items() if family.contract == "logits")
+DENSE = sorted(
+    name
+    for name, family in FAMILIES.items()
+    if family.contract == "logits" and name != "sam-lora"  # it has no batch norms
+)
 
 
 def norms(network):

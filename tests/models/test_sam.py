@@ -13,7 +13,6 @@ from torch.nn import functional
 from areca.errors import ModelError
 from areca.models import architectures
 from areca.models.adapter import load_network
-from areca.models.adapter_dense import DenseSegmenter
 from areca.models.architectures import build_network
 from areca.models.network import count_parameters
 from areca.models.weights import save_model
@@ -111,7 +110,7 @@ def test_merged_adapters_answer_as_unmerged_ones(tmp_path):
     card = family_card("sam-lora")
     network = drawn_network(card)
     tiles = drawn_tiles(card, 2)
-    before = DenseSegmenter(network, card).forward(tiles)["logits"]
+    before = logits(network, tiles)
     loaded = load_network(save_model(network, card, tmp_path))
     after = loaded.forward(tiles)["logits"]
     assert np.ptp(before) > 1
@@ -123,7 +122,7 @@ def test_merged_adapters_answer_as_unmerged_ones(tmp_path):
         for name, value in network.named_parameters():
             if "lora_B" in name:
                 value.zero_()
-    without = DenseSegmenter(network, card).forward(tiles)["logits"]
+    without = logits(network, tiles)
     assert np.abs(without - before).max() > 0.01
 
 

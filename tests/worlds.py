@@ -19,6 +19,7 @@ from areca.models.card import ModelCard
 from areca.models.handle import Model
 from areca.models.weights import save_model
 from areca.runs import RunRequest
+from areca.tiles import as_floats
 
 PIXEL = 0.2
 """m."""
@@ -117,7 +118,7 @@ def mutate(monkeypatch, name: str, caller) -> None:
 
         def blind(array, window, tiles, predictor):
             edge = predictor.halo_px
-            array = array.copy()
+            array = as_floats(array)
             array[:, :edge] = array[:, -edge:] = np.nan
             array[:, :, :edge] = array[:, :, -edge:] = np.nan
             return real(array, window, tiles, predictor)

@@ -3,6 +3,7 @@
 from areca.catalog.aoi import read_aoi
 from areca.catalog.cube import open_cube
 from areca.catalog.grids import grid_of
+from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
 from areca.catalog.origins import origin_of, set_origin
@@ -28,6 +29,7 @@ __all__ = [
     "SceneBand",
     "canonical_order",
     "choose_bands",
+    "close_idle",
     "configure_gdal",
     "estimate_bytes",
     "grid_of",

@@ -93,6 +93,12 @@ class _Shelf:
             self._idle = [one for one in self._idle if one.key != key]
         _close([*stale, *([handle] if handle is not None else [])])
 
+    def clear(self) -> None:
+        """Close all that lie idle."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+        _close(idle)
+
     def _is_back(self, key: Key) -> None:
         self._out[key] -= 1
         if not self._out[key]:
@@ -106,6 +112,11 @@ def _close(handles: list[_Handle]) -> None:
 
 
 _shelf = _Shelf()
+
+
+def close_idle() -> None:
+    """Close the files that no thread has: a new run opens what is there now."""
+    _shelf.clear()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from areca.catalog import close_idle
 from areca.errors import RunError
 from areca.measures import read_objects
 from areca.runs.batch import with_kept_batch, with_measured_batch, write_batch
@@ -128,7 +129,7 @@ def _check_networks(client: Client, predictor: Predictor) -> None:
 
 
 def check_network(predictor: Predictor) -> None:
-    """Load a model in this process and run it once.
+    """Load a model in this process and run it once; forget files of earlier runs.
 
     Args:
         predictor: The model and how to run it.
@@ -136,6 +137,7 @@ def check_network(predictor: Predictor) -> None:
     # Here, because it brings torch, which only the workers need.
     from areca.inference.session import check_model  # noqa: PLC0415
 
+    close_idle()
     check_model(predictor.model, predictor.options)
 
 

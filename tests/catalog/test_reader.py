@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from areca.catalog import (
+    gdal,
     grid_of,
     handles,
     normalise_items,

@@ -73,6 +73,13 @@ def family_card(name, options=None, **change):
     return ModelCard(**{"mean": (0.0,) * bands, "std": (1.0,) * bands} | values)
 
 
+def ground_card(name, **change):
+    """Return a card of a family for the drawn ground of `worlds`."""
+    values = {"bands": BANDS[:3], "resolution_m": 0.2, "max_object_px": 56}
+    values |= {"context_px": 0, "mean": (110.0,) * 3, "std": (60.0,) * 3}
+    return family_card(name, **values | change)
+
+
 def drawn_network(card, seed=4):
     """Return the card's network, its scores spread out so that it finds something."""
     torch.manual_seed(seed)

@@ -176,14 +176,14 @@ def _models(
             raise InputError("--out and --set go with --import FILE.dlpk")
         print_models(models or None)
         return
-    from areca.models.esri import import_esri
-    from areca_pipelines.recipe import parse_setting
-
     if out is None or models:
         raise InputError(
             "--import takes one package and the new folder: areca models --import "
             f"{package} --out models/{package.stem}"
         )
+    from areca.models.esri import import_esri
+    from areca_pipelines.recipe import parse_setting
+
     import_esri(package, out, dict(map(parse_setting, settings or [])))
     print_models([str(out)])
 

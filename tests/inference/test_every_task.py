@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import shapely
 import torch
-from model_families import calm, drawn_network, family_card
+from model_families import calm, drawn_network, family_card, ground_card
 from torchvision.ops import batched_nms
 from worlds import (
     draw_ground,
@@ -105,16 +105,7 @@ def model_of(kind, folder):
 
 
 def yolo_of(folder):
-    card = family_card(
-        "yolov3",
-        bands=tuple(BANDS),
-        resolution_m=0.2,
-        mean=(110.0,) * 3,
-        std=(60.0,) * 3,
-        nms_iou=0.2,
-        max_object_px=56,
-        context_px=0,
-    )
+    card = ground_card("yolov3", nms_iou=0.2)
     return save_model(drawn_network(card), card, folder)
 
 

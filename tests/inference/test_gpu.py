@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from model_families import DETECTORS, calm, drawn_network, family_card
+from model_families import DETECTORS, calm, drawn_network, ground_card
 from worlds import draw_ground, noisy_model, noisy_segmenter, predicted, write_scene
 
 import areca
@@ -57,15 +57,7 @@ def test_objects_of_a_gpu_are_those_of_the_processor(cube, tmp_path):
 
 @pytest.mark.parametrize("family", DETECTORS)
 def test_detectors_of_boxes_run_on_a_gpu(cube, family, tmp_path):
-    card = family_card(
-        family,
-        bands=tuple(BANDS),
-        resolution_m=0.2,
-        mean=(110.0,) * 3,
-        std=(60.0,) * 3,
-        max_object_px=56,
-        context_px=0,
-    )
+    card = ground_card(family)
     network = drawn_network(card)
     if family == "maskrcnn":
         calm(network)

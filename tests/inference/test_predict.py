@@ -12,7 +12,7 @@ from worlds import MUTATIONS, PIXEL, draw_ground, mutate, noisy_model, write_sce
 
 import areca
 from areca.errors import BandError, GridError, InputError, ModelError
-from areca.inference import Predictor, detect, lazy, predict_block
+from areca.inference import Predictor, detect, lazy_block, predict_block
 from areca.models.adapter import load_network
 from areca.models.handle import Model
 from areca.tiles import Lattice, cube_geobox
@@ -144,7 +144,7 @@ def test_a_mutation_changes_the_answer(world, monkeypatch, mutation):
     """Without ownership, halo or the seam step the invariance would be lost."""
     cube, model = world
     right = found(cube, model, block_tiles=2)
-    mutate(monkeypatch, mutation, lazy)
+    mutate(monkeypatch, mutation, lazy_block)
 
     wrong = found(cube, model, block_tiles=2)
 

@@ -12,7 +12,7 @@ from worlds import CLASSES, draw_ground, mutate, noisy_segmenter, write_scene
 
 import areca
 from areca.errors import InputError
-from areca.inference import Predictor, lazy, rows, segment
+from areca.inference import Predictor, lazy_block, rows, segment
 from areca.inference.session import session_of
 from areca.inference.views import VIEWS
 from areca.tiles import Lattice, Window, cube_geobox
@@ -338,7 +338,7 @@ def test_a_mutation_changes_the_answer(world, monkeypatch, mutation):
     if mutation == "no stitching":
         monkeypatch.setattr(rows, "stitch", lambda pieces, **_: pieces)
     elif mutation == "halo 0":
-        mutate(monkeypatch, mutation, lazy)
+        mutate(monkeypatch, mutation, lazy_block)
     else:
         monkeypatch.setattr(
             Predictor, "tiles_around", lambda self, w: list(self.lattice.tiles(w))

@@ -137,7 +137,7 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
             )
 
 
-def check_numbers(file: DatasetReader, dtype: np.dtype[Any]) -> str:
+def numbers_fault(file: DatasetReader, dtype: np.dtype[Any]) -> str:
     """Return what is wrong with the number type of a file; empty where nothing is.
 
     Args:

@@ -17,7 +17,7 @@ from areca.catalog.gdal import (
 )
 from areca.catalog.grids import scene_box
 from areca.catalog.handles import lend
-from areca.catalog.headers import NumberTypeError, check_file, check_numbers, mask_of
+from areca.catalog.headers import NumberTypeError, check_file, mask_of, numbers_fault
 from areca.catalog.hrefs import is_remote, redact
 from areca.catalog.mosaic import Canvas, Mosaic, common_type
 from areca.catalog.scenes import canonical_order, choose_bands, select
@@ -84,14 +84,8 @@ def read_mosaic(
         GridError: A scene lies on another grid.
         BandError: A scene has no such band.
     """  # noqa: DOC502 - raised by the helpers
-    ordered = canonical_order(select(scenes, geobox))
-    chosen = choose_bands(ordered, bands) if ordered else []
-    used = [band for some in chosen for band in some]
-    native = np.dtype(np.float32)
-    if not any(band.is_scaled for band in used):
-        native = common_type({band.dtype for band in used})
     try:
-        return _mosaic(scenes, bands, geobox, native)
+        return _mosaic(scenes, bands, geobox)
     except NumberTypeError:
         return _mosaic(scenes, bands, geobox, np.dtype(np.float32))
 
@@ -128,11 +122,14 @@ def _mosaic(
     scenes: Sequence[Scene],
     bands: Sequence[str],
     geobox: GeoBox,
-    dtype: np.dtype[Any],
+    dtype: np.dtype[Any] | None = None,
 ) -> Mosaic:
+    """Return a mosaic in a number type; None takes the one that `read_mosaic` tells."""
     height, width = (int(size) for size in geobox.shape)
     ordered = canonical_order(select(scenes, geobox))
     chosen = choose_bands(ordered, bands) if ordered else []
+    if dtype is None:
+        dtype = _native([band for some in chosen for band in some])
     position = {id(scene): number for number, scene in enumerate(scenes)}
     whole = Window(0, 0, height, width)
     canvas: Canvas | None = None
@@ -173,24 +170,27 @@ def _read_scene(
     for position, band in enumerate(bands):
         files.setdefault(band.href, []).append(position)
     shape = (len(bands), int(window.height), int(window.width))
-    pixels: NDArray[Any] | None = None
+    pixels: NDArray[Any] = np.empty(shape, dtype)
     valid: NDArray[np.bool_] | None = None
     for positions in files.values():
         chosen = [bands[position] for position in positions]
         raw, masks = _read_file(scene, chosen, window, dtype)
         if len(files) == 1 and raw.dtype == dtype and not _is_scaled(chosen):
-            pixels = raw  # as it came: no copy
-        for position, band, values, mask in zip(
-            positions, chosen, raw, masks, strict=True
-        ):
-            if pixels is None:
-                pixels = np.empty(shape, dtype)
-            if pixels is not raw:
+            pixels = raw  # as it came: no copy, and the memory above was never touched
+        else:
+            for position, band, values in zip(positions, chosen, raw, strict=True):
                 pixels[position] = _values(values, band, dtype)
+        for position, mask in zip(positions, masks, strict=True):
             if mask is not None:
                 valid = np.ones(shape, bool) if valid is None else valid
                 valid[position] = mask
-    return np.empty(shape, dtype) if pixels is None else pixels, valid
+    return pixels, valid
+
+
+def _native(bands: Sequence[SceneBand]) -> np.dtype[Any]:
+    if _is_scaled(bands):
+        return np.dtype(np.float32)
+    return common_type({band.dtype for band in bands})
 
 
 def _is_scaled(bands: Sequence[SceneBand]) -> bool:
@@ -227,7 +227,7 @@ def _read_file(
         try:
             with lend(href, allow_private=scene.allow_private, row=row) as file:
                 check_file(file, scene)
-                wrong = check_numbers(file, dtype)
+                wrong = numbers_fault(file, dtype)
                 if not wrong:
                     raw = file.read([band.index for band in bands], window=window)
                     return raw, _masks(file, bands, window, raw)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 import dask_geopandas as dgpd  # noqa: TC002 - teaches dask.dataframe GeoDataFrames
-import numpy as np
 import pandas as pd
 from dask.base import tokenize
 from dask.dataframe import from_delayed
@@ -16,8 +15,8 @@ from dask.delayed import delayed
 from areca.catalog import read_aoi
 from areca.errors import InputError
 from areca.inference.area import Area
-from areca.inference.block import predict_block
 from areca.inference.fit import check_fit, check_options, needed_bands, with_tile
+from areca.inference.lazy_block import Work, lazy_block, whole
 from areca.inference.options import PredictOptions
 from areca.inference.predictor import Predictor
 from areca.inference.rasters import lazy_rasters
@@ -29,11 +28,7 @@ from areca.tiles import (
     BlockGrid,
     Lattice,
     Window,
-    block_array,
     cube_geobox,
-    pad_block,
-    slice_padded,
-    valid_where,
 )
 
 if TYPE_CHECKING:
@@ -43,12 +38,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
     from dask.delayed import Delayed
-    from numpy.typing import NDArray
 
     from areca.catalog.aoi import Aoi
-    from areca.inference.block import BlockPrediction
     from areca.models.contracts import Contract
-    from areca.tiles import Block, Tile
+    from areca.tiles import Block
 
 
 SHAPE_OF: dict[Contract, Literal["disc", "box", "outline"]] = {
@@ -141,9 +134,9 @@ def predict(
     # All that the answer of a block depends on, beside which block it is.
     facts = (region, tuple(map(str, pixels.band.values)), cube.rio.nodata, predictor)
     token = tokenize(pixels.data, *facts)
-    shared = _whole(predictor, f"areca-predictor-{token}")
+    shared = whole(predictor, f"areca-predictor-{token}")
     parts = {
-        block: _lazy_block(
+        block: lazy_block(
             pixels,
             region,
             Work(
@@ -170,7 +163,7 @@ def _lazy_objects(
     area: Area | None,
 ) -> dgpd.GeoDataFrame:
     """Return the objects table, one partition a block."""
-    known = _whole((origin, area), f"areca-origin-{tokenize(origin, area)}")
+    known = whole((origin, area), f"areca-origin-{tokenize(origin, area)}")
     rows = {
         block.name: delayed(block_rows)(part, block.window, predictor)
         for block, part in parts.items()
@@ -228,64 +221,6 @@ def _window(bounds: tuple[float, float, float, float], lattice: Lattice) -> Wind
     col0, row0 = lattice.to_pixels(left, top)
     col1, row1 = lattice.to_pixels(right, bottom)
     return Window(round(row0), round(col0), round(row1), round(col1))
-
-
-def _whole(value: object, name: str) -> Delayed:
-    """Return a value as one leaf of the graph, with a name of its own.
-
-    Dask walks through all fields of a dataclass in every task that is given it, which
-    was most of the cost of a graph; a leaf it takes as it is.
-    """
-    return cast("Delayed", delayed(value, name=name, traverse=False))
-
-
-def _lazy_block(
-    cube: xr.DataArray, window: Window, work: Work, predictor: Delayed
-) -> Delayed:
-    """Return the lazy candidates of one block: one task that reads its padded part."""
-    want, (row, col) = work.block.window.grow(work.halo_px), (window.row0, window.col0)
-    local = Window(want.row0 - row, want.col0 - col, want.row1 - row, want.col1 - col)
-    part, have = slice_padded(cube, local)
-    bands = tuple(map(str, cube.band.values))
-    task = replace(work, have=have, want=local, bands=bands, nodata=cube.rio.nodata)
-    run = _whole(task, f"{work.key}-work")
-    return cast("Delayed", run(part.data, predictor, dask_key_name=work.key))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """The task of one block, and what it must know beside its pixels."""
-
-    block: Block
-    tiles: tuple[Tile, ...]
-    halo_px: int
-    """Pixels beyond each side of the block that its tiles see."""
-    key: str
-    """Name of the task; equal for equal pixels, predictor and block."""
-    have: Window | None = None
-    """What the cube has of the padded block, counted from the cube's first pixel."""
-    want: Window | None = None
-    """The padded block, counted from the cube's first pixel."""
-    bands: tuple[str, ...] = ()
-    nodata: float | None = None
-
-    def __call__(
-        self, pixels: NDArray[np.generic], predictor: Predictor
-    ) -> BlockPrediction:
-        """Return what the model says of the block.
-
-        Args:
-            pixels: What the cube has of the padded block, shape (band, height, width).
-            predictor: The model on its lattice.
-        """
-        valid = valid_where(pixels, self.nodata)
-        have, want = self.have, self.want
-        if have is not None and want is not None and have != want:
-            seen = np.ones(pixels.shape, bool) if valid is None else valid
-            valid = pad_block(seen, have, want, fill=False)
-            pixels = pad_block(pixels, have, want, fill=0)
-        block = block_array(pixels, self.bands, valid)
-        return predict_block(block, self.block.window, self.tiles, predictor)
 
 
 def _at_seam(part: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -49,14 +49,15 @@ class DenseSegmenter(Loaded):
         """
         super().__init__(card, next(network.parameters()).device)
         allowed = card.precision == "bf16" and has_bf16(self.device)
-        self.bf16 = allowed if bf16 is None else bf16
-        self.precision = "bf16" if self.bf16 else "float32"
+        self.precision = "bf16" if (allowed if bf16 is None else bf16) else "float32"
         if isinstance(network, Foldable):
             network.fold()
         network = fold_norms(network.eval())
-        if self.bf16 and self.device.type == "cpu":
-            # Not autocast, which would round every weight anew in every pass.
-            network = network.to(torch.bfloat16)
+        # Autocast on a CPU would round every weight anew in every pass.
+        self._autocasts = self.bf16 and self.device.type != "cpu"
+        is_rounded = self.bf16 and not self._autocasts
+        self._numbers = torch.bfloat16 if is_rounded else torch.float32
+        network = network.to(self._numbers)
         self._network = network.to(memory_format=torch.channels_last)
         # The logits of a GPU are far away, and it can begin a pass before one ends.
         self.reduces = self.device.type != "cpu"
@@ -96,20 +97,19 @@ class DenseSegmenter(Loaded):
         refuse_not_finite(int(found.pop("bad")[0]), logits.numel(), self.card)
         return found
 
+    @property
+    def bf16(self) -> bool:
+        """Whether it computes in bf16 here."""
+        return self.precision == "bf16"
+
     def _logits(self, batch: NDArray[np.float32]) -> Tensor:
         check_batch(batch, self.card)
-        with torch.inference_mode(), self._autocast():
-            tiles = to_device(batch, self.device)
-            if self.bf16 and self.device.type == "cpu":
-                tiles = tiles.bfloat16()
-            out = self._network(tiles)
+        kind, is_on = self.device.type, self._autocasts
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, is_on):
+            out = self._network(to_device(batch, self.device).to(self._numbers))
         if isinstance(out, dict):
             out = out["out"]  # DeepLabV3 of torchvision
         return cast("Tensor", out)
-
-    def _autocast(self) -> torch.autocast:
-        kind = self.device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.bf16 and kind != "cpu")
 
     def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
         """Refuse: classes of pixels are made of the logits of many tiles at once.

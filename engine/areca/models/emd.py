@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from areca.errors import ModelError
 from areca.models.card import ModelCard
 from areca.models.contracts import CONTRACTS, FAMILIES, TASKS, WHOLE_FILE
+from areca.models.states import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,13 +174,18 @@ def card_from_emd(
     Raises:
         ModelError: The file is unreadable or lacks a key, or contradicts itself or the
             architecture, or a needed field was not given.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
+    """  # noqa: DOC502 - raised by the helpers
     asked = {**given, "architecture": architecture, "bands": tuple(bands)}
-    return parse_emd(data, str(path), path.stem).card(asked)
+    return read_emd(path).card(asked)
+
+
+def read_emd(path: Path) -> Definition:
+    """Return the definition in an .emd file.
+
+    Raises:
+        ModelError: It cannot be read, is no JSON, too large, or lacks a key.
+    """  # noqa: DOC502 - raised by the helpers
+    return parse_emd(read_file(path), str(path), path.stem)
 
 
 def parse_emd(data: bytes, source: str, name: str) -> Definition:

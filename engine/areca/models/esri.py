@@ -23,7 +23,7 @@ from areca.models.adapter import load_network
 from areca.models.card import ModelCard
 from areca.models.card_file import write_card
 from areca.models.contracts import TRUSTED_ONLY, WHOLE_FILE
-from areca.models.emd import LARGEST_EMD_BYTES, Definition, parse_emd
+from areca.models.emd import LARGEST_EMD_BYTES, Definition, parse_emd, read_emd
 from areca.models.handle import CARD_NAME, Model
 from areca.models.network import count_parameters
 from areca.models.packages import open_package
@@ -85,10 +85,7 @@ def _opened(path: Path) -> Iterator[tuple[Definition, Callable[[Path], object]]]
         ModelError: There is no definition, or it names weights that are not there.
     """
     if path.suffix.lower() == ".emd":
-        try:
-            definition = parse_emd(path.read_bytes(), str(path), path.stem)
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read ({error.strerror})") from error
+        definition = read_emd(path)
         weights = path.parent / PurePosixPath(definition.weights).name
         if not weights.is_file():
             raise ModelError(f"{path} names the weights {weights.name}, not beside it")

@@ -51,19 +51,8 @@ def try_bf16(model: Model, tiles: NDArray[np.float32]) -> Model:
             f"bf16 is tried on classes of pixels; model {card.name!r} gives "
             f"{card.contract}, and there are {len(tiles)} tiles"
         )
-    exact, rough = (
-        DenseSegmenter(load_weights(model), card, bf16=bf16) for bf16 in (False, True)
-    )
-    same = 0
-    for start in range(len(tiles)):
-        tile = tiles[start : start + 1]
-        one, other = (
-            torch.from_numpy(network.forward(tile)["logits"]).argmax(1)
-            for network in (exact, rough)
-        )
-        same += int((one == other).sum())
     pixels = len(tiles) * card.tile_px**2
-    share = same / pixels
+    share = _same_pixels(model, tiles) / pixels
     told = {"argmax_agreement": round(share, 6), "pixels": pixels}
     tried = replace(
         card,
@@ -72,3 +61,20 @@ def try_bf16(model: Model, tiles: NDArray[np.float32]) -> Model:
     )
     write_card(tried, model.folder / CARD_NAME)
     return Model(tried, model.folder)
+
+
+def _same_pixels(model: Model, tiles: NDArray[np.float32]) -> int:
+    """Return how many pixels have one class in float32 and in bf16."""
+    networks = [
+        DenseSegmenter(load_weights(model), model.card, bf16=bf16)
+        for bf16 in (False, True)
+    ]
+    same = 0
+    for start in range(len(tiles)):  # one by one: logits of all would fill the memory
+        tile = tiles[start : start + 1]
+        one, other = (
+            torch.from_numpy(network.forward(tile)["logits"]).argmax(1)
+            for network in networks
+        )
+        same += int((one == other).sum())
+    return same

@@ -108,14 +108,13 @@ def read_batch(folder: RunFolder) -> dict[str, Any] | None:
     return found
 
 
-def batch_words(folder: RunFolder, size: int) -> str:
+def batch_words(told: dict[str, Any] | None, size: int) -> str:
     """Return the batch size of a run in words, with why where it was measured.
 
     Args:
-        folder: The run folder.
+        told: What `read_batch` returned.
         size: The batch size.
     """
-    told = read_batch(folder)
     return f"{size}" if told is None else f"{size} (measured: {told['reason']})"
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from areca.errors import InputError
 from areca.measures import read_objects
-from areca.runs.batch import read_batch
 from areca.runs.folder import file_sha256, write_json
 from areca.runs.ledger import workers_of
 from areca.runs.result import RunResult
@@ -52,7 +51,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "oversize_candidates": result.oversize,
             "batch": {
                 "tiles": request.options.batch_size,
-                "measured": read_batch(folder),
+                "measured": result.measured_batch,
             },
             "degraded_blocks": [b.name for b in result.blocks if b.degraded],
             "checks": {"seams": dict(result.seams)},

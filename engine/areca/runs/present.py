@@ -239,7 +239,7 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
         "pixel on the ground, m": round(_pixel_m(plan), 4),
         "block, tiles": f"{options.block_tiles} x {options.block_tiles}",
         "blocks": len(plan.blocks),
-        "batch, tiles": batch_words(result.folder, options.batch_tiles),
+        "batch, tiles": batch_words(result.measured_batch, options.batch_tiles),
         "worker processes": len({b.worker for b in result.blocks if b.worker}),
         "torch threads of a pass": options.torch_threads,
         "numbers of a pass": result.precision,

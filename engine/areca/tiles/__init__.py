@@ -4,7 +4,7 @@ from areca.tiles.blocks import Block, BlockGrid
 from areca.tiles.grid import PIXEL_TOLERANCE, cube_geobox, pixel_offset
 from areca.tiles.ground import ground_pixel_m
 from areca.tiles.lattice import Lattice, Tile
-from areca.tiles.padded import Stage, as_float, map_stage, pad_block, slice_padded
+from areca.tiles.padded import Stage, map_stage, pad_block, slice_padded
 from areca.tiles.validity import as_floats, block_array, valid_where, validity
 from areca.tiles.window import Window
 
@@ -16,7 +16,6 @@ __all__ = [
     "Stage",
     "Tile",
     "Window",
-    "as_float",
     "as_floats",
     "block_array",
     "cube_geobox",

@@ -10,6 +10,7 @@ import xarray as xr
 from dask.delayed import delayed
 
 from areca.tiles.grid import cube_geobox
+from areca.tiles.validity import valid_where, with_nan
 from areca.tiles.window import Window
 
 if TYPE_CHECKING:
@@ -59,20 +60,6 @@ def pad_block(
         rows, cols = common.slices_in(want)
         from_rows, from_cols = common.slices_in(have)
         out[:, rows, cols] = pixels[:, from_rows, from_cols]
-    return out
-
-
-def as_float(pixels: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
-    """Return float32 pixels in which nodata is NaN.
-
-    Args:
-        pixels: Shape (band, height, width), any number type.
-        nodata: The value that means "nothing seen here", per band; None when the
-            data have no such value (NaN stays NaN either way).
-    """
-    out = pixels.astype(np.float32)
-    if nodata is not None and not np.isnan(nodata):
-        out[pixels == nodata] = np.nan
     return out
 
 
@@ -150,6 +137,7 @@ def _run_stage(
     nodata: float | None,
 ) -> NDArray[np.float32]:
     have, want = windows
-    padded = pad_block(as_float(pixels, nodata), have, want)
+    floats = with_nan(pixels, valid_where(pixels, nodata))
+    padded = pad_block(floats, have, want)
     block = xr.DataArray(padded, dims=("band", "y", "x"), coords={"band": list(names)})
     return np.asarray(stage(block).data, dtype=np.float32)

@@ -65,8 +65,20 @@ def as_floats(block: xr.DataArray) -> xr.DataArray:
     Args:
         block: A block of `block_array`.
     """
-    pixels = block.to_numpy().astype(np.float32)
-    valid = validity(block)
-    if valid is not None:
-        pixels[~valid] = np.nan
+    pixels = with_nan(block.to_numpy(), validity(block))
     return block.drop_vars(VALID, errors="ignore").copy(data=pixels)
+
+
+def with_nan(
+    pixels: NDArray[Any], valid: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Return pixels in float32, copied, NaN where they are not valid.
+
+    Args:
+        pixels: Any shape and number type.
+        valid: The same shape; None where all are valid (NaN stays NaN either way).
+    """
+    out = pixels.astype(np.float32)
+    if valid is not None:
+        out[~valid] = np.nan
+    return out

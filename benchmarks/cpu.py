@@ -16,64 +16,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
+import crowns
 import numpy as np
-import rasterio
 import torch
 from arms import options, print_table, reported, spread
 from networks import unet_card
-from rasterio.features import rasterize
-from torch import nn
-from torch.nn import functional
 
-from areca.features import standardize
 from areca.models.adapter import load_network
 from areca.models.adapter_dense import DenseSegmenter, has_bf16
-from areca.models.architectures import build_network
 from areca.models.precision import try_bf16
 from areca.models.weights import load_weights, save_model
 
 if TYPE_CHECKING:
     from areca.models.handle import Model
 
-EDGE, BATCH, TRIED = 256, 4, 6
-
-
-def ground(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels (band, row, column) standardised, and classes (row, column)."""
-    card = unet_card()
-    with rasterio.open(data / "kluang_oil_palm/kluang_west.tif") as file:
-        pixels = file.read([1, 2, 3]).astype(np.float32)
-        boxes = gpd.read_parquet(data / "kluang_oil_palm/kluang_west_boxes.parquet")
-        boxes = boxes.to_crs(file.crs)
-        centres, sizes = boxes.geometry.centroid, boxes.geometry.bounds
-        radius = (sizes.maxx - sizes.minx + sizes.maxy - sizes.miny) / 4
-        crowns = centres.buffer(radius)
-        classes = rasterize(
-            crowns, file.shape, transform=file.transform, default_value=1
-        )
-    return standardize(pixels, card.mean, card.std), classes.astype(np.int64)
-
-
-def trained(pixels: np.ndarray, classes: np.ndarray, steps: int) -> nn.Module:
-    """Return the network after some steps on the western 60 % of the ground."""
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    network = build_network(unet_card()).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    rows, cols = pixels.shape[1] - EDGE, int(pixels.shape[2] * 0.6) - EDGE
-    for step in range(steps):
-        places = [(rng.integers(rows), rng.integers(cols)) for _ in range(BATCH)]
-        cuts = [(slice(r, r + EDGE), slice(c, c + EDGE)) for r, c in places]
-        tiles = torch.from_numpy(np.stack([pixels[:, r, c] for r, c in cuts]))
-        wanted = torch.from_numpy(np.stack([classes[r, c] for r, c in cuts]))
-        loss = functional.cross_entropy(network(tiles), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 50 == 0 or step == steps - 1:
-            print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
-    return network.eval()
+TRIED = 6
 
 
 def held_back(pixels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,9 +79,9 @@ def main() -> None:
     threads = torch.get_num_threads()
     hardware = "has" if has_bf16(torch.device("cpu")) else "has no"
     with reported(f"U-Net ResNet-18, {threads} threads, {hardware} bf16"):
-        pixels, classes = ground(asked.data)
+        pixels, classes = crowns.ground(unet_card(), asked.data)
         with tempfile.TemporaryDirectory() as folder:
-            network = trained(pixels, classes, asked.steps)
+            network = crowns.trained(unet_card(), pixels, classes, asked.steps)
             model = save_model(network, unet_card(), Path(folder))
             tiles, wanted = held_back(pixels, classes)
             exact = DenseSegmenter(load_weights(model), model.card, bf16=False)

@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
     parser.add_argument("--tiles", default="12x8", help="across x down, multiples of 4")
     parser.add_argument("--arms", nargs="+", help="only these")
+    parser.add_argument("--unet", type=Path, help="where the trained U-Net is kept")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -157,7 +158,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for model in given.models:
             case = Case(model, Path(name) / model, down, across)
-            prepare(case, given.data)
+            prepare(case, given.data, given.unet)
             measure(case, given.rounds, given.arms)
     print(f"Load {os.getloadavg()[0]:.1f} at the end.")
 

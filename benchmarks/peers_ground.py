@@ -7,18 +7,18 @@ first pixel gives areca's tiles, and no tile looks beyond the file.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
+import crowns
 import numpy as np
 import rasterio
 import shapely
 import torch
 from affine import Affine
-from numpy.lib.stride_tricks import sliding_window_view
 from pyproj import Transformer
 from rasterio.windows import Window
 from torch import nn
@@ -41,6 +41,7 @@ counts tiles in CRS units, would add a row beyond the scene for a rounding error
 EAST, NORTH = 309_000, 240_000
 """About where Kluang lies, m."""
 BLOCK_TILES = 4
+STEPS = 150
 COMMON = {
     "version": "1", "bands": ("red", "green", "blue"), "resolution_m": PIXEL,
     "tile_px": 512, "mean": (45.896, 117.373, 65.63), "std": (22.252, 36.562, 25.515),
@@ -143,12 +144,18 @@ class Case:
         return ((centre > rim) & (centre < far)).all(axis=1)
 
 
-def prepare(case: Case, data: Path) -> None:
-    """Write the scene of a case, and its model where there is none."""
+def prepare(case: Case, data: Path, kept: Path | None = None) -> None:
+    """Write the scene of a case, and its model where there is none.
+
+    Args:
+        case: The case.
+        data: Folder of the data.
+        kept: Where the trained U-Net is, or goes, so that it is trained once.
+    """
     case.folder.mkdir(parents=True, exist_ok=True)
     write_scene(case, data / KLUANG)
     if case.name == "unet":
-        fit_unet(case, data / KLUANG)
+        fit_unet(case, data, kept)
     elif case.name == "boxes":
         draw_boxes(case)
 
@@ -171,60 +178,18 @@ def write_scene(case: Case, source: Path) -> None:
         file.write(pixels)
 
 
-def fit_unet(case: Case, source: Path) -> None:
-    """Write a U-Net with random weights whose last layer finds crowns.
+def fit_unet(case: Case, data: Path, kept: Path | None) -> None:
+    """Write a U-Net that has learnt crowns, or copy the one that an earlier call kept.
 
-    The last layer is a ridge regression on the features of four tiles, so that the
-    class raster looks like one: with random classes, outlines alone would cost more
-    than the network.
+    With random weights the class raster would flicker, and outlines alone would cost
+    more than the network.
     """
-    torch.manual_seed(0)
-    network = build_network(UNET).eval()
-    with torch.no_grad():
-        for block, skipped in zip(network.decoder.blocks[2:4], (64, 64), strict=True):
-            # Random texture would give 5,000 regions a tile.
-            block.conv1[0].weight[:, -skipped:] = 0
-    pixels, crowns = _labelled(source, case.card.tile_px)
-    with torch.inference_mode():
-        tiles = standardize(pixels.astype(np.float32), UNET.mean, UNET.std)
-        seen = network.encoder(torch.from_numpy(tiles))
-        features = network.decoder(seen).numpy()
-    around = sliding_window_view(np.pad(features, [(0, 0)] * 2 + [(1, 1)] * 2), (3, 3),
-                                 axis=(2, 3))  # fmt: skip
-    rows = around.transpose(0, 2, 3, 1, 4, 5)[:, ::7, ::7]
-    rows = rows.reshape(-1, features.shape[1] * 9).astype(np.float64)
-    crown = crowns[:, ::7, ::7].reshape(-1)
-    share = np.where(crown, 0.5 / crown.mean(), 0.5 / (1 - crown.mean()))
-    rows = np.column_stack([rows, np.ones(len(rows))])
-    gram = rows.T @ (rows * share[:, None])
-    gram += 1e-6 * np.trace(gram) / len(gram) * np.eye(len(gram))
-    weight = np.linalg.solve(gram, rows.T @ (share * np.where(crown, 1.0, -1.0)))
-    kernel = torch.from_numpy(weight[:-1].reshape(-1, 3, 3)).float()
-    head = network.segmentation_head[0]
-    with torch.no_grad():
-        head.weight.copy_(torch.stack([-2 * kernel, 2 * kernel]))
-        head.bias.copy_(torch.tensor([-2.0, 2.0]) * float(weight[-1]))
-    save_model(network, UNET, case.folder / "model")
-
-
-def _labelled(source: Path, edge: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return four tiles of Kluang, (4, 3, edge, edge), and where the crowns are."""
-    boxes = gpd.read_parquet(source.with_name("kluang_west_boxes.parquet"))
-    corners = [(1000, 1000), (1000, 3000), (3000, 1000), (3000, 3000)]
-    with rasterio.open(source) as file:
-        windows = [Window(col, row, edge, edge) for row, col in corners]
-        pixels = np.stack([file.read(window=window) for window in windows])
-        place = ~file.transform
-    west, south, east, north = boxes.geometry.bounds.to_numpy().T
-    x, y = place * ((west + east) / 2, (south + north) / 2)
-    radius = boxes["radius_m"].to_numpy() / PIXEL / 2  # whole crowns leave no ground
-    rows, cols = np.mgrid[:edge, :edge] + 0.5
-    crowns = np.zeros((len(corners), edge, edge), bool)
-    for number, (row, col) in enumerate(corners):
-        near = (abs(x - col - edge / 2) < edge) & (abs(y - row - edge / 2) < edge)
-        for cx, cy, r in zip(x[near] - col, y[near] - row, radius[near], strict=True):
-            crowns[number] |= (cols - cx) ** 2 + (rows - cy) ** 2 < r**2
-    return pixels, crowns
+    if kept is None or not kept.exists():
+        pixels, classes = crowns.ground(UNET, data)
+        network = crowns.trained(UNET, pixels, classes, STEPS)
+        save_model(network, UNET, kept or case.folder / "model")
+    if kept is not None:
+        shutil.copytree(kept, case.folder / "model")
 
 
 def draw_boxes(case: Case) -> None:

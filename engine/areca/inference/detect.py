@@ -45,7 +45,7 @@ class Detected:
         """
         self._valid, self._padded, self._window = valid, padded, window
         self._tables = [empty_candidates().assign(cut=False)]
-        self._scores = np.zeros((window.height, window.width), np.float32)
+        self._scores: NDArray[np.float32] | None = None
         self._views: dict[Tile, list[pd.DataFrame]] = {}
 
     def take(self, done: Pass, how: tuple[Predictor, Session]) -> None:
@@ -107,13 +107,20 @@ class Detected:
         if not predictor.rasters:
             return {}
         seen = self._valid[self._window.slices_in(self._padded)]
-        return {"score": np.where(seen, self._scores, np.float32(np.nan))}
+        return {"score": np.where(seen, self._painted(), np.float32(np.nan))}
+
+    def _painted(self) -> NDArray[np.float32]:
+        """Return the raster of scores so far; it costs memory once it is asked for."""
+        if self._scores is None:
+            shape = (self._window.height, self._window.width)
+            self._scores = np.zeros(shape, np.float32)
+        return self._scores
 
     def _paint(self, found: pd.DataFrame, predictor: Predictor) -> None:
         """Raise the scores of the pixels that some candidates cover."""
         too_large = larger_than(found, predictor.model.card.max_object_px)
         small = found[~(too_large | found["cut"].to_numpy(bool))]
-        paint_scores(small, predictor.contract, (self._scores, self._window))
+        paint_scores(small, predictor.contract, (self._painted(), self._window))
 
 
 def paint_scores(

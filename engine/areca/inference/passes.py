@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from areca.features import standardize
+from areca.inference.lanes import next_block
 from areca.inference.maps import maps_of
 from areca.inference.views import VIEWS
 
@@ -121,11 +122,14 @@ def run_passes(
     batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
     jobs = iter([(b, view) for b in batches for view in VIEWS[options.augment]])
     waiting: deque[_Waiting] = deque()
+    block = next_block()
     while True:
         while len(waiting) < READ_AHEAD and (job := next(jobs, None)) is not None:
             batch, view = job
             stack = _stack(features, padded, batch, how)
-            future = session.submit(view.of(stack), options.torch_threads, maps)
+            future = session.submit(
+                view.of(stack), options.torch_threads, maps, block=block
+            )
             waiting.append(_Waiting(batch, view, stack, future))
         if not waiting:
             return

@@ -1,8 +1,9 @@
 """One model and one queue of forward passes per process.
 
 Several block tasks may run in the threads of one worker. Their forward passes go
-through a single thread, on a GPU through two, so that one block is predicted while the
-others read, cut and decode, and so that passes do not fight over the device.
+through a single thread, on a GPU through two (`areca.inference.lanes`), so that one
+block is predicted while the others read, cut and decode, and so that passes do not
+fight over the device.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from traceback import clear_frames
 from typing import TYPE_CHECKING, cast
 
@@ -24,11 +25,13 @@ from areca.errors import (
     ModelError,
     PredictError,
 )
+from areca.inference.lanes import Lanes
 from areca.models.adapter import load_network
 from areca.models.transfer import empty_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -41,10 +44,7 @@ if TYPE_CHECKING:
 STICKY = re.compile(r"CUDA error|CUDNN_STATUS_(?:EXECUTION|INTERNAL)|uncorrectable ECC")
 """After such an error every later call of the process fails as well."""
 _LOCK = threading.Lock()
-_FORWARD = {
-    lanes: ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="areca-forward")
-    for lanes in (1, 2)
-}
+_FORWARD = {count: Lanes(count) for count in (1, 2)}
 _STREAM = threading.local()
 _LOADED: dict[tuple[str, str], Session] = {}
 
@@ -92,6 +92,8 @@ class Session:
         batch: NDArray[np.float32],
         torch_threads: int,
         maps: ClassMaps | None = None,
+        *,
+        block: int = 0,
     ) -> Future[tuple[Raw, float]]:
         """Queue one forward pass.
 
@@ -99,12 +101,13 @@ class Session:
             batch: Shape (n, band, tile, tile), standardised, missing pixels 0.
             torch_threads: Threads of the pass on the CPU.
             maps: What to keep of logits; only for a model that `reduces`.
+            block: The number of its block: those that began first go first.
 
         Returns:
             A future of the raw outputs and the seconds that the pass took.
         """
         lanes = _FORWARD[self.lanes]
-        return lanes.submit(self._forward, batch, torch_threads, maps)
+        return lanes.submit(block, partial(self._forward, batch, torch_threads, maps))
 
     def _forward(
         self, batch: NDArray[np.float32], torch_threads: int, maps: ClassMaps | None

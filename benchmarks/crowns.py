@@ -31,7 +31,8 @@ def ground(card: ModelCard, data: Path) -> tuple[np.ndarray, np.ndarray]:
         boxes = gpd.read_parquet(data / "kluang_oil_palm/kluang_west_boxes.parquet")
         boxes = boxes.to_crs(file.crs)
         centres, sizes = boxes.geometry.centroid, boxes.geometry.bounds
-        radius = (sizes.maxx - sizes.minx + sizes.maxy - sizes.miny) / 4
+        # Half of the radius: whole crowns leave no ground between them.
+        radius = (sizes.maxx - sizes.minx + sizes.maxy - sizes.miny) / 8
         crowns = centres.buffer(radius)
         classes = rasterize(
             crowns, file.shape, transform=file.transform, default_value=1

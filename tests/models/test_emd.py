@@ -110,6 +110,29 @@ def test_a_damaged_definition_is_named(read, text, said):
         read(text)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("ModelType", ["ObjectDetection"], "must be text"),
+        ("ModelFile", None, "must be text"),
+        ("ModelPadding", "wide", "a whole number"),
+        ("ModelPadding", True, "a whole number"),
+        ("ExtractBands", 3, "must be a list"),
+        ("ExtractBands", [0, "1"], "whole numbers from 0"),
+        ("Classes", {"Value": 1}, "must be a list"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(read, key, value, said):
+    with pytest.raises(ModelError, match=f"{key} = .*{said}"):
+        read(definition(**{key: value}), **DETECTOR)
+
+
+def test_a_definition_may_leave_bands_and_padding_empty(read):
+    four = {"mean": (100.0,) * 4, "std": (40.0,) * 4}
+    card = read(definition(ExtractBands=None, ModelPadding=None), **DETECTOR, **four)
+    assert card.bands == BANDS
+
+
 def test_what_was_not_given_is_named(read):
     with pytest.raises(ModelError, match="max_object_px"):
         read(definition())

@@ -49,6 +49,14 @@ _NETWORKS = {
 are its own is seen when they are loaded."""
 LARGEST_EMD_BYTES = 2**20
 LARGEST_TILE_PX = 8192
+_KINDS: dict[str, type] = {
+    "ModelType": str,
+    "ModelFile": str,
+    "ModelPadding": int,
+    "ExtractBands": list,
+    "Classes": list,
+}
+_KIND_WORDS = {str: "text", int: "a whole number", list: "a list"}
 _NEEDED = ("ModelType", "ModelFile", "ImageHeight", "ImageWidth", "Classes")
 
 
@@ -218,7 +226,28 @@ def parse_emd(data: bytes, source: str, name: str) -> Definition:
         raise ModelError(
             f"{source} lacks {', '.join(missing)}; it is no Esri model definition"
         )
+    _check_kinds(emd, source)
     return Definition(keys=emd, source=source, name=name)
+
+
+def _check_kinds(emd: Mapping[str, Any], source: str) -> None:
+    """Refuse keys whose values are of another kind than Esri's.
+
+    Raises:
+        ModelError: Names the key and its value.
+    """
+    for key, kind in _KINDS.items():
+        value = emd.get(key)
+        if value is None and key not in _NEEDED:
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            word = _KIND_WORDS[kind]
+            raise ModelError(f"{source} has {key} = {value!r:.80}; it must be {word}")
+    numbers = emd.get("ExtractBands") or []
+    if any(type(number) is not int for number in numbers):
+        raise ModelError(
+            f"{source} has ExtractBands = {numbers!r:.80}; give whole numbers from 0"
+        )
 
 
 def _required() -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from areca.errors import RunError
 from areca.runs.folder import write_json
-from areca.runs.schedule import gather
+from areca.runs.schedule import gather, submit_to
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -69,9 +69,7 @@ def with_measured_batch(
         )
     sharers = Counter(places.values())
     asked = {
-        worker: client.submit(
-            measure, predictor, sharers[place], workers=[worker], pure=False
-        )
+        worker: submit_to(client, worker, measure, predictor, sharers[place])
         for worker, place in sorted(places.items())
     }
     found = gather(client, list(asked.values()), "the batch size was measured")

@@ -18,7 +18,7 @@ from areca.runs.present import present
 from areca.runs.publish import finished, publish, read_seams, settle
 from areca.runs.raster_store import RasterStore
 from areca.runs.result import RunResult
-from areca.runs.schedule import gather, run_blocks
+from areca.runs.schedule import gather, run_blocks, submit_to
 from areca.runs.seams import audit_seams
 from areca.runs.summary import summarise
 
@@ -122,7 +122,7 @@ def _check_networks(client: Client, predictor: Predictor) -> None:
     On all of them at once, as each would load it with its first block anyway.
     """
     checks = [
-        client.submit(check_network, predictor, workers=[worker], pure=False)
+        submit_to(client, worker, check_network, predictor)
         for worker in client.nthreads()
     ]
     gather(client, checks, "the model was loaded")

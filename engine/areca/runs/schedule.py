@@ -16,7 +16,7 @@ from areca.runs.block_task import run_block
 from areca.runs.ledger import BlockDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from distributed import Client, Future
 
@@ -93,6 +93,27 @@ def _drain(
             waiting.append((block, attempt + 1))
         else:
             yield done
+
+
+def submit_to(
+    client: Client, worker: str, work: Callable[..., Any], *given: object
+) -> Future[Any]:
+    """Submit a task that one worker should run.
+
+    If that worker dies, another one runs it: a task for it alone would wait for ever.
+
+    Args:
+        client: Where to run.
+        worker: Address of the worker.
+        work: What to do.
+        given: Its arguments.
+
+    Returns:
+        The future.
+    """
+    return client.submit(
+        work, *given, workers=[worker], allow_other_workers=True, pure=False
+    )
 
 
 def gather(client: Client, futures: list[Future[Any]], doing: str) -> list[Any]:

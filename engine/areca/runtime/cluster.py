@@ -23,6 +23,8 @@ THREADS_ALONE = 3
 """Of `threads`, whose one process has all processors: one block is predicted, one is
 read and one is written. With two, a device of 200 tiles/s waited a fifth of its time on
 two cores."""
+TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
+"""What glibc 2.35 and later reads when a process starts; older ones ignore it."""
 CLOSE_TIMEOUT_S = 10
 CONNECT_TIMEOUT = "10s"
 COMMON: dict[str, Any] = {
@@ -166,12 +168,18 @@ def _settings() -> dict[str, object]:
     By default a nanny sets MALLOC_TRIM_THRESHOLD_ for its worker. Setting any glibc
     malloc variable turns off its dynamic mmap threshold, so that every large tensor is
     mapped and unmapped again: torch on the CPU runs 1.45 times slower.
+
+    With huge pages a pass touches new memory 2 MB at a time, not 4 kB: U-Net ResNet-18
+    had 47,000 page faults a tile, a fifth of its time.
     """
     key = "distributed.nanny.pre-spawn-environ"
     environment = dict(dask.config.get(key, default={}))
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     # Threads that wait for work would spin on the processors of the other workers.
     environment["OMP_WAIT_POLICY"] = "PASSIVE"
+    kept = os.environ.get(TUNABLES, "")
+    if HUGE_PAGES.partition("=")[0] not in kept:
+        environment[TUNABLES] = ":".join(filter(None, [kept, HUGE_PAGES]))
     return {key: environment}
 
 

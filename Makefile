@@ -19,7 +19,7 @@ demo: $(VENV)/.areca
 	$(BIN)/areca run tree_crown_demo --out $(OUT)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

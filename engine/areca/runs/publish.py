@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ ROWS_PER_FILE = 20_000
 
 Measuring and writing takes about 3 kB a row: files of 100,000 rows, written two at a
 time, needed more memory than the blocks."""
+_ONE_AT_A_TIME = threading.Lock()
+"""A process writes one file at a time: its threads would need the memory twice, and
+gain little, as pandas holds the interpreter most of the time."""
 WAVE = 64
 """Files that are written at a time."""
 
@@ -141,6 +145,11 @@ def write_part(part: Part) -> SeamTally:
     Returns:
         The tally of its objects for the seam audit.
     """
+    with _ONE_AT_A_TIME:
+        return _write_part(part)
+
+
+def _write_part(part: Part) -> SeamTally:
     tables = [part.seams.drop(columns="block")]
     for block in part.blocks:
         path = part.folder.block(block) / "candidates.parquet"

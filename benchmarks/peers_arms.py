@@ -222,10 +222,8 @@ ARMS: dict[str, Callable[[Case, Path], Done]] = {
     "forward, areca's network": forward_areca,
     "forward, areca's network, 2 processes": forward_processes,
     "decode": decode,
-    "areca, 2 processes": lambda case, out: run_areca(case, out, "local", 1),
-    "areca, 2 processes, batch 1": lambda case, out: run_areca(
-        case, out, "local", 1, 1
-    ),
+    "areca, 2 processes": lambda case, out: run_areca(case, out, "local", 1, 1),
+    "areca, 2 processes, batch 4": lambda case, out: run_areca(case, out, "local", 1),
     "areca, 1 process": lambda case, out: run_areca(case, out, "threads", THREADS),
     "window loop": window_loop,
     "window loop, plain torch": lambda case, out: window_loop(case, out, plain=True),

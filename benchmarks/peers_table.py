@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PLAIN, OURS = "forward, plain torch", "forward, areca's network"
 SPLIT, DECODE = "forward, areca's network, 2 processes", "decode"
 DEFAULT = "areca, 2 processes"
-AREAS = (DEFAULT, "areca, 1 process", "areca, 2 processes, batch 1")
+AREAS = (DEFAULT, "areca, 1 process", "areca, 2 processes, batch 4")
 GOAL = 1.10
 
 
@@ -29,7 +29,7 @@ def show(case: Case, title: str, seen: Seen, outputs: dict[str, Path]) -> None:
     loads = [run["load"] for runs in seen.values() for run in runs]
     rounds = len(next(iter(seen.values())))
     print(f"**{title}**: {len(case.corners)} tiles of {case.card.tile_px} px, core "
-          f"{case.card.core_px} px, batch 4, {rounds} rounds, load {min(loads):.1f}-"
+          f"{case.card.core_px} px, {rounds} rounds, load {min(loads):.1f}-"
           f"{max(loads):.1f}\n")  # fmt: skip
     print("| arm | seconds | Mpx/s | time over forward only | against areca |")
     print("|---|---|---|---|---|")

@@ -15,6 +15,7 @@ from areca.objects import objects_table
 from areca.runs.schedule import gather
 from areca.runs.seam_tally import SeamTally
 from areca.runs.seams import tally_centres
+from areca.runtime import release_unused_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,6 +147,7 @@ def write_part(part: Part) -> SeamTally:
         The tally of its objects for the seam audit.
     """
     with _ONE_AT_A_TIME:
+        release_unused_memory()  # what blocks, and files before this one, have left
         return _write_part(part)
 
 

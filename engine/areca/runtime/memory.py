@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 from distributed import get_worker
 from distributed.system import MEMORY_LIMIT
 
@@ -42,6 +44,17 @@ def reset_peak_memory() -> None:
     """Let `peak_memory_bytes` start anew, where the system can; else it goes on."""
     with suppress(OSError):
         CLEAR.write_text(RESET_PEAK, encoding="ascii")
+
+
+def release_unused_memory() -> None:
+    """Give memory that is free, and held by the allocators, back to the system.
+
+    glibc has a heap for each thread and keeps what is free in the middle of one; the
+    threads of a worker would hold the peak of their work each.
+    """
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_limit_bytes(processes: int) -> int:

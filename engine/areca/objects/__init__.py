@@ -13,6 +13,8 @@ from areca.objects.duplicates import drop_duplicates
 from areca.objects.identity import object_ids
 from areca.objects.nms import find_overlaps, suppress
 from areca.objects.pieces import NODATA, SCORE_UNIT, empty_pieces, polygonise_block
+from areca.objects.polygon_options import PolygonOptions
+from areca.objects.polygonize import polygonize
 from areca.objects.seams import settle_block, settle_seams
 from areca.objects.stitch import stitch
 from areca.objects.table import ImageSource, Origin, empty_objects, objects_table
@@ -23,6 +25,7 @@ __all__ = [
     "SCORE_UNIT",
     "ImageSource",
     "Origin",
+    "PolygonOptions",
     "box_candidates",
     "canonical",
     "centred_in",
@@ -38,6 +41,7 @@ __all__ = [
     "object_ids",
     "objects_table",
     "polygonise_block",
+    "polygonize",
     "settle_block",
     "settle_seams",
     "stitch",

@@ -11,6 +11,7 @@ from areca.objects.circles import circle_polygons
 from areca.objects.corners import canonical
 from areca.objects.duplicates import drop_duplicates
 from areca.objects.identity import object_ids
+from areca.objects.masks import mask_outlines
 from areca.objects.nms import find_overlaps, suppress
 from areca.objects.pieces import NODATA, SCORE_UNIT, empty_pieces, polygonise_block
 from areca.objects.polygon_options import PolygonOptions
@@ -37,6 +38,7 @@ __all__ = [
     "empty_pieces",
     "find_overlaps",
     "larger_than",
+    "mask_outlines",
     "merge_views",
     "object_ids",
     "objects_table",

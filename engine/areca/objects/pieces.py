@@ -97,7 +97,7 @@ def polygonise_block(
                 f"{name} have shape {array.shape}, but the window holds "
                 f"{(window.height, window.width)} pixels; pass the pixels of {window}"
             )
-    _check_classes(labels)
+    check_classes(labels)
     runs = _runs(labels, [*skip] if nodata is None else [nodata, *skip], score)
     if not len(runs.row):
         return empty_pieces()
@@ -127,8 +127,12 @@ def check_connectivity(connectivity: int) -> None:
         )
 
 
-def _check_classes(labels: NDArray[np.integer]) -> None:
-    """Refuse classes that are no whole numbers of 32 bits."""
+def check_classes(labels: NDArray[np.integer]) -> None:
+    """Refuse classes that are no whole numbers of 32 bits.
+
+    Raises:
+        InputError: they are not.
+    """
     if labels.dtype.kind not in "iu":
         raise InputError(
             f"labels are {labels.dtype}, expected whole numbers; cast the classes"

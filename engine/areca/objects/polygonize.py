@@ -53,7 +53,7 @@ def polygonize(
 
     Args:
         raster: Dims (y, x), whole numbers or booleans, with a CRS and a north-up
-            transform, for example of `rioxarray.open_rasterio(path, chunks=True)` or
+            transform, for example of `rioxarray.open_rasterio(path, chunks={})` or
             `xarray.open_zarr(path)["label"]`. Further dims must have size one. Whole
             numbers that were turned to floats on opening (NaN for nodata) are taken.
         classes: Values that are objects, or names if the raster has the CF attributes

@@ -17,7 +17,7 @@ import shapely
 
 from areca.objects.identity import object_ids
 from areca.objects.large import count_vertices, find_large
-from areca.objects.pieces import empty_pieces, polygonise_block
+from areca.objects.pieces import check_classes, empty_pieces, polygonise_block
 from areca.objects.regularize import regularize
 from areca.objects.rings import draw_through, fill_small
 from areca.objects.simplify import points_on, points_to_keep
@@ -73,8 +73,11 @@ def trace_block(
         how: What all blocks share.
     """
     labels, seen = how.classes.of(pixels)
-    void = _unused(labels[seen])
-    marked = np.where(seen, labels, void)
+    classes = labels[seen]
+    check_classes(classes)
+    void = _unused(classes)
+    marked = np.full(labels.shape, void, np.int32)
+    marked[seen] = classes
     rows = polygonise_block(
         marked, window, connectivity=how.connectivity, nodata=void
     )
@@ -169,6 +172,8 @@ def take_large(opened: Traced, large: pd.DataFrame, block: int) -> pd.DataFrame:
         block: Number of the block.
     """
     place = _place_in(large, block, opened.rows)
+    if (place < 0).all():
+        return opened.rows[:0]
     named = large[large["block"] == block].iloc[place[place >= 0]]
     return opened.rows[place >= 0].assign(
         is_piece=True,
@@ -180,6 +185,8 @@ def take_large(opened: Traced, large: pd.DataFrame, block: int) -> pd.DataFrame:
 
 def _place_in(large: pd.DataFrame, block: int, rows: pd.DataFrame) -> NDArray[np.intp]:
     """Return where each row of a block stands in the rows of `large`, or -1."""
+    if large.empty:
+        return np.full(len(rows), -1)
     mine = pd.MultiIndex.from_frame(large.loc[large["block"] == block, ["row", "col"]])
     return mine.get_indexer(pd.MultiIndex.from_frame(rows[["row", "col"]]))
 

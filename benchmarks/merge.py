@@ -1,6 +1,6 @@
 """One polygon per region: stitched pieces of blocks, the whole array, a dissolve.
 
-    python benchmarks/merge.py [--rounds 3] [--objects 100000 1000000] [--dissolve 100000]
+    python benchmarks/merge.py [--rounds 3] [--objects 100000 1000000 10000000]
 
 Discs of three classes, one in each square of 16 pixels, in a Zarr array. Each arm
 reads it and makes one polygon per region, in a process of its own and on one core:
@@ -61,8 +61,10 @@ def draw(path: Path, objects: int) -> int:
     across = round(objects**0.5)
     size = across * SPACING
     group = zarr.create_group(path, zarr_format=3, overwrite=True)
-    array = group.create_array("label", shape=(size, size), dtype="uint8",
-                               chunks=(BLOCK, BLOCK), dimension_names=("y", "x"))  # fmt: skip
+    array = group.create_array(
+        "label", shape=(size, size), dtype="uint8", chunks=(BLOCK, BLOCK),
+        dimension_names=("y", "x"),
+    )  # fmt: skip
     rows, cols = np.indices((BLOCK, BLOCK), np.float32) + 0.5
     for top in range(0, size, BLOCK):
         for left in range(0, size, BLOCK):
@@ -79,7 +81,10 @@ def draw(path: Path, objects: int) -> int:
                             cols % SPACING - spread_out(middle[1]))  # fmt: skip
             labels = spread_out(kind) * (away < spread_out(radius))
             # Half a square further on, so that the edges of blocks cut discs.
-            y, x = np.arange(top, min(top + BLOCK, size)), np.arange(left, min(left + BLOCK, size))
+            y, x = (
+                np.arange(top, min(top + BLOCK, size)),
+                np.arange(left, min(left + BLOCK, size)),
+            )
             array[top : y[-1] + 1, left : x[-1] + 1] = np.roll(
                 labels, (SPACING // 2,) * 2, (0, 1)
             )[: len(y), : len(x)]
@@ -90,7 +95,9 @@ def opened(path: Path) -> xr.DataArray:
     """Return the raster, lazy, with a place."""
     labels = xr.open_zarr(path, consolidated=False, mask_and_scale=False)["label"]
     height, width = labels.shape
-    labels = labels.assign_coords(y=-(np.arange(height) + 0.5), x=np.arange(width) + 0.5)
+    labels = labels.assign_coords(
+        y=-(np.arange(height) + 0.5), x=np.arange(width) + 0.5
+    )
     return labels.rio.write_crs("EPSG:32648").rio.write_transform(AFFINE)
 
 
@@ -110,7 +117,7 @@ def digest(shapes: np.ndarray) -> str:
     return f"{total % 2**64:016x}"
 
 
-def by_areca(path: str, threads: int, check: bool) -> Made:
+def by_areca(path: str, threads: int, check: int) -> Made:
     start = time.perf_counter()
     scheduler = {"scheduler": "threads", "num_workers": threads}
     with dask.config.set(scheduler if threads > 1 else {"scheduler": "synchronous"}):
@@ -130,14 +137,14 @@ def traced(labels: np.ndarray, affine: Affine) -> tuple[list, list]:
     return [shape for shape, _ in pairs], [value for _, value in pairs]
 
 
-def by_whole_array(path: str, check: bool) -> Made:
+def by_whole_array(path: str, check: int) -> Made:
     start = time.perf_counter()
     shapes, classes = traced(opened(Path(path)).to_numpy(), AFFINE)
     table = gpd.GeoDataFrame({"label": classes}, geometry=shapes, crs="EPSG:32648")
     return made(table, start, check)
 
 
-def by_dissolve(path: str, check: bool) -> Made:
+def by_dissolve(path: str, check: int) -> Made:
     start = time.perf_counter()
     raster = opened(Path(path))
     size = raster.sizes["x"]
@@ -152,7 +159,7 @@ def by_dissolve(path: str, check: bool) -> Made:
     return made(table.dissolve("label").explode(), start, check)
 
 
-def made(table: gpd.GeoDataFrame, start: float, check: bool) -> Made:
+def made(table: gpd.GeoDataFrame, start: float, check: int) -> Made:
     seconds, peak = time.perf_counter() - start, peak_memory_bytes()
     own = facts(table).iloc[0]
     name = digest(table.geometry.to_numpy()) if check else ""
@@ -218,7 +225,7 @@ def main() -> None:
                     spread(seconds, ".1f"),
                     f"{pixels / 1e6 / sorted(seconds)[len(seconds) // 2]:.1f}",
                     f"{runs[0].polygons / sorted(seconds)[len(seconds) // 2]:,.0f}",
-                    spread((run.peak / 1e9 for run in runs)),
+                    spread(run.peak / 1e9 for run in runs),
                 ))  # fmt: skip
             ways = [fresh(seams, path) for _ in range(given.rounds)]
             pieces, regions = ways[0][:2]
@@ -227,7 +234,7 @@ def main() -> None:
                 *(spread((way[n] for way in ways), ".3f") for n in (2, 3, 4)),
                 f"{pieces / sorted(way[2] for way in ways)[len(ways) // 2]:,.0f}",
             ))  # fmt: skip
-            print(rows[-len(seen):], lines[-1], file=sys.stderr, flush=True)
+            print(rows[-len(seen) :], lines[-1], file=sys.stderr, flush=True)
         print_table(("objects", "Mpx", "arm", "s", "Mpx/s", "objects/s",
                      "peak memory, GB"), rows)  # fmt: skip
         print_table(("pieces at edges", "regions", "areca, s", "dissolve, s",

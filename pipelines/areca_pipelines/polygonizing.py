@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
-import pyarrow.compute as pc
+import pandas as pd
 import rioxarray
 import xarray as xr
-from pyarrow.dataset import dataset
 from rasterio.errors import RasterioError
 
 from areca.errors import InputError
@@ -86,11 +86,12 @@ def polygonize_file(
         raster,
         classes=classes,
         nodata=nodata,
-        connectivity=connectivity,
+        # `polygonize` names a connectivity that there is not.
+        connectivity=cast("Literal[4, 8]", connectivity),
         options=options,
     )
     write_objects(table.compute() if one_file else table, target)
-    return _count(target)
+    return _count(target, right_angles="regularized" in table.columns)
 
 
 def open_classes(source: Path, layer: Layer) -> xr.DataArray:
@@ -99,6 +100,9 @@ def open_classes(source: Path, layer: Layer) -> xr.DataArray:
     Args:
         source: A raster that GDAL reads, a Zarr group, or the folder of a run.
         layer: Which of its layers.
+
+    Returns:
+        Dims (y, x), of the numbers of the file.
 
     Raises:
         InputError: there is no such raster or layer.
@@ -128,8 +132,11 @@ def split_classes(text: str | None) -> list[int | str] | None:
 
 def _open_zarr(store: Path, layer: Layer) -> xr.DataArray:
     try:
-        # Masking would turn whole numbers into floats.
-        group = xr.open_zarr(store, mask_and_scale=False, decode_coords="all")
+        with warnings.catch_warnings():
+            # It says that a store without consolidated metadata opens more slowly.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            # Masking would turn whole numbers into floats.
+            group = xr.open_zarr(store, mask_and_scale=False, decode_coords="all")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{store} cannot be read as a Zarr group ({error}); give a raster file, a "
@@ -140,7 +147,7 @@ def _open_zarr(store: Path, layer: Layer) -> xr.DataArray:
             f"{store} has no array {layer.variable!r}, only "
             f"{', '.join(map(str, group.data_vars)) or 'none'}; choose with --variable"
         )
-    return group[layer.variable]
+    return cast("xr.DataArray", group[layer.variable])
 
 
 def _open_file(path: Path, layer: Layer) -> xr.DataArray:
@@ -149,11 +156,13 @@ def _open_file(path: Path, layer: Layer) -> xr.DataArray:
         opened = rioxarray.open_rasterio(path, chunks=chunks)
     except RasterioError as error:
         raise InputError(
-            f"{path} cannot be read as a raster ({error}); give a file that GDAL reads, "
-            "a Zarr group or the folder of a run"
+            f"{path} cannot be read as a raster ({error}); give a file that GDAL "
+            "reads, a Zarr group or the folder of a run"
         ) from error
     if not isinstance(opened, xr.DataArray):
-        raise InputError(f"{path} holds several rasters; write the one wanted by itself")
+        raise InputError(
+            f"{path} holds several rasters; write the one wanted by itself"
+        )
     count = opened.sizes["band"]
     if layer.band is None and count > 1:
         raise InputError(
@@ -165,19 +174,19 @@ def _open_file(path: Path, layer: Layer) -> xr.DataArray:
     return opened.sel(band=band)
 
 
-def _count(target: Path) -> Found:
+def _count(target: Path, *, right_angles: bool) -> Found:
     """Return what a table holds, reading no geometry."""
-    table = dataset(target)
-    pieces = table.scanner(["object_id"], filter=pc.field("is_piece")).to_table()
-    large = pc.count_distinct(pieces["object_id"]).as_py()
-    right = None
-    if "regularized" in table.schema.names:
-        right = table.count_rows(filter=pc.field("regularized"))
+    flags = ["is_piece", *(["regularized"] if right_angles else [])]
+    table = pd.read_parquet(target, columns=flags)
+    pieces = pd.read_parquet(
+        target, columns=["object_id"], filters=[("is_piece", "==", True)]
+    )
+    large = pieces["object_id"].nunique()
     return Found(
-        regions=table.count_rows() - pieces.num_rows + large,
-        pieces=pieces.num_rows,
+        regions=len(table) - len(pieces) + large,
+        pieces=len(pieces),
         large=large,
-        right_angled=right,
+        right_angled=int(table["regularized"].sum()) if right_angles else None,
     )
 
 

@@ -18,7 +18,7 @@ def alone(mask):
     """The outline of one mask by GDAL and shapely."""
     shapes = rasterio.features.shapes(mask.astype(np.uint8), mask=mask)
     united = shapely.union_all([shapely.geometry.shape(s) for s, _ in shapes])
-    moved = shapely.transform(united, lambda pixels: pixels + (COL, ROW))
+    moved = shapely.transform(united, lambda pixels: pixels + np.array([COL, ROW]))
     return canonical(moved)[0]
 
 

@@ -2,23 +2,12 @@
 
 import math
 
-import areca
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio.features
 import shapely
 from affine import Affine
-from areca.objects import (
-    PolygonOptions,
-    polygonise_block,
-    polygonize,
-    region_rows,
-    simplify,
-)
-from areca.objects import polygon_options as options_module
-from areca.objects.rings import draw_through
-from areca.tiles import Window
 from class_rasters import (
     chunkings,
     class_rasters,
@@ -30,7 +19,20 @@ from class_rasters import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
+from scipy.ndimage import gaussian_filter
 from shapely import affinity
+
+import areca
+from areca.objects import (
+    PolygonOptions,
+    polygonise_block,
+    polygonize,
+    region_rows,
+    simplify,
+)
+from areca.objects import polygon_options as options_module
+from areca.objects.rings import draw_through
+from areca.tiles import Window
 
 UNIT = Affine(1, 0, 512 * 1000, 0, -1, 512 * 600)
 """Pixels of a metre, so that shapes can be compared in whole numbers."""
@@ -50,7 +52,9 @@ def small_cells(monkeypatch):
         monkeypatch.setattr(module, "CELL_PX", 8)
 
 
-def polygons(labels, affine=UNIT, crs="EPSG:32648", chunks=None, classes=None, **given_):
+def polygons(
+    labels, affine=UNIT, crs="EPSG:32648", chunks=None, classes=None, **given_
+):
     connectivity = given_.pop("connectivity", 4)
     lazy = polygonize(
         raster(labels, affine, crs, chunks),
@@ -119,9 +123,7 @@ class TestHoles:
         call = {"classes": [1, 2], "connectivity": connectivity}
         everything = polygons(labels, **call)
 
-        table = polygons(
-            labels, **call, chunks=chunks, block_px=4, fill_holes_m2=least
-        )
+        table = polygons(labels, **call, chunks=chunks, block_px=4, fill_holes_m2=least)
 
         expected = everything.assign(
             geometry=[_filled(shape, least) for shape in everything.geometry]
@@ -178,29 +180,30 @@ def _filled(shape, least):
 
 
 class TestSimplification:
+    @pytest.mark.usefixtures("small_cells")
     @SLOW
     @given(
         data=st.data(),
         labels=class_rasters(smallest=25, largest=28),
         tolerance=st.sampled_from([0.75, 1.5, 4.0]),
     )
-    def test_blocks_and_chunks_change_nothing(
-        self, small_cells, data, labels, tolerance
-    ):
+    def test_blocks_and_chunks_change_nothing(self, data, labels, tolerance):
         chunks = data.draw(chunkings(labels.shape))
-        call = {"simplify_px": tolerance, "connectivity": data.draw(st.sampled_from([4, 8]))}
+        call = {
+            "simplify_px": tolerance,
+            "connectivity": data.draw(st.sampled_from([4, 8])),
+        }
         whole = polygons(labels, **call, block_px=64)
 
         cut = polygons(labels, **call, chunks=chunks, block_px=8)
 
         pd.testing.assert_frame_equal(sorted_bytes(cut), sorted_bytes(whole))
 
+    @pytest.mark.usefixtures("small_cells")
     @SLOW
     @given(labels=class_rasters(smallest=20, largest=30),
            tolerance=st.sampled_from([0.75, 1.5, 4.0]))  # fmt: skip
-    def test_borders_stay_shared_without_gaps_and_overlaps(
-        self, small_cells, labels, tolerance
-    ):
+    def test_borders_stay_shared_without_gaps_and_overlaps(self, labels, tolerance):
         table = polygons(labels, simplify_px=tolerance, block_px=8)
 
         shapes = in_pixels(table)
@@ -229,7 +232,8 @@ class TestSimplification:
             shapely.get_coordinates(exact)
         )
 
-    def test_blocks_simplified_alone_are_noticed(self, small_cells, monkeypatch):
+    @pytest.mark.usefixtures("small_cells")
+    def test_blocks_simplified_alone_are_noticed(self, monkeypatch):
         """The mutation that the tests above must catch: cells are those of a block."""
         labels = blobs(40, seed=2)
         whole = polygons(labels, simplify_px=1.5, block_px=64)
@@ -239,9 +243,8 @@ class TestSimplification:
 
         assert not sorted_bytes(cut).equals(sorted_bytes(whole))
 
-    def test_points_of_neighbours_along_a_block_are_needed(
-        self, small_cells, monkeypatch
-    ):
+    @pytest.mark.usefixtures("small_cells")
+    def test_points_of_neighbours_along_a_block_are_needed(self, monkeypatch):
         """Another one: only what a region's own block saw."""
         labels = blobs(64, seed=3)
         whole = polygons(labels, simplify_px=1.5, block_px=64)
@@ -258,7 +261,8 @@ class TestSimplification:
                 sorted_bytes(whole),
             )
 
-    def test_pieces_of_a_large_region_are_simplified_too(self, small_cells):
+    @pytest.mark.usefixtures("small_cells")
+    def test_pieces_of_a_large_region_are_simplified_too(self):
         labels = blobs(48, seed=5)
         call = {"simplify_px": 1.0, "block_px": 16}
         whole = polygons(labels, **call)
@@ -299,8 +303,6 @@ def _bytes(shapes):
 
 def blobs(size, seed):
     """Three classes with smooth borders and islands, from smoothed noise."""
-    from scipy.ndimage import gaussian_filter
-
     noise = np.random.default_rng(seed).normal(size=(size, size))
     smooth = gaussian_filter(noise, 4)
     return np.digitize(smooth, np.quantile(smooth, [0.4, 0.7])).astype(np.uint8)

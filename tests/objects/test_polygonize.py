@@ -2,7 +2,6 @@
 
 import math
 
-import areca
 import dask
 import dask.array as da
 import dask_geopandas as dgpd
@@ -13,8 +12,6 @@ import rioxarray
 import shapely
 import xarray as xr
 from affine import Affine
-from areca.errors import GridError, InputError
-from areca.objects import PolygonOptions, polygonize, region_rows
 from class_rasters import (
     AFFINE,
     chunkings,
@@ -27,6 +24,10 @@ from class_rasters import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import areca
+from areca.errors import GridError, InputError
+from areca.objects import PolygonOptions, polygonize, region_rows
 
 
 def blocks(block_px, **more):
@@ -339,9 +340,9 @@ def test_a_zarr_of_classes_opens_as_it_is(tmp_path):
     array = raster(drawn("11#", "122"), chunks=(1, 2)).rio.write_nodata(255)
     array.rename("label").to_dataset().to_zarr(tmp_path / "r.zarr", consolidated=False)
 
-    opened = xr.open_zarr(
-        tmp_path / "r.zarr", consolidated=False, decode_coords="all"
-    )["label"]
+    opened = xr.open_zarr(tmp_path / "r.zarr", consolidated=False, decode_coords="all")[
+        "label"
+    ]
 
     assert computed(polygonize(opened))["label"].tolist() == [1, 2]
 

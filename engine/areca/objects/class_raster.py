@@ -95,8 +95,11 @@ class ClassRaster:
                 says itself.
             block_px: Edge of a block.
 
+        Returns:
+            The raster on its lattice. One that holds no classes, or none of those
+            wanted, is refused with `InputError`.
+
         Raises:
-            InputError: the raster cannot be one of classes.
             GridError: it has no place on the Earth.
         """
         flat = _flat(raster)

@@ -35,8 +35,8 @@ def mask_outlines(
     outlines = np.full(len(masks), shapely.Polygon(), object)
     if not masks.any():
         return outlines
-    top, height = _extent(masks.any(axis=2))
-    left, width = _extent(masks.any(axis=1))
+    top, height = _extent(np.asarray(masks.any(axis=2)))
+    left, width = _extent(np.asarray(masks.any(axis=1)))
     # One below the other in one raster, with an empty row between: tracing costs a
     # millisecond for a call, however little there is to trace.
     ends = np.cumsum(height + 1)

@@ -14,10 +14,8 @@ from areca.objects.class_raster import ClassRaster
 from areca.objects.pieces import check_connectivity
 from areca.objects.polygon_options import PolygonOptions
 from areca.objects.region_rows import (
-    How,
     all_large,
     closed_table,
-    empty_table,
     open_facts,
     strip_table,
     take_open,
@@ -25,6 +23,7 @@ from areca.objects.region_rows import (
     trace_block,
     unite,
 )
+from areca.objects.region_table import How, empty_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -108,9 +107,7 @@ def polygonize(
     within = [delayed(closed_table, pure=True)(part, shared) for part in traced]
     places = [(block.row, window) for block, window, _ in blocks]
     across = _across(traced, places, shared)
-    frame = from_delayed(
-        [*within, *across], meta=empty_table(how), verify_meta=False
-    )
+    frame = from_delayed([*within, *across], meta=empty_table(how), verify_meta=False)
     return cast("dgpd.GeoDataFrame", frame)
 
 

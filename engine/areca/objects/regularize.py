@@ -17,13 +17,21 @@ Angles and lengths are those on the ground, also where a pixel is no square ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from areca.objects.corners import gather
+from areca.objects.walls import (
+    cut_edges,
+    draw_walls,
+    main_directions,
+    meet,
+    merge,
+    turn,
+    without_steps,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,31 +41,6 @@ LEAST_AGREEMENT = 0.5
 which a region has a main direction."""
 LARGEST_SHIFT = 0.5
 """How far walls may move on average, in tolerances, for the result to be taken."""
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """Pixel edges of many rings, in their order."""
-
-    ring: NDArray[np.int64]
-    wall: NDArray[np.int64]
-    start: NDArray[np.float64]
-    """Shape (edge, 2), m."""
-    stop: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Walls:
-    """Stretches of rings between corners, in the order of the rings."""
-
-    ring: NDArray[np.int64]
-    """Shape (wall,), ascending."""
-    across: NDArray[np.bool_]
-    """Whether it runs across the main direction of its region, shape (wall,)."""
-    place: NDArray[np.float64]
-    """Its distance from the axis that it runs along, shape (wall,), m."""
-    weight: NDArray[np.float64]
-    """What counts for its place, shape (wall,)."""
 
 
 def regularize(
@@ -81,19 +64,20 @@ def regularize(
     parts, rows = shapely.get_parts(outlines, return_index=True)
     if not len(parts):
         return outlines, np.zeros(0, bool)
-    _, coordinates, (rings, shells) = shapely.to_ragged_array(parts)
+    _, coordinates, offsets = shapely.to_ragged_array(parts)
+    rings, shells = (ends.astype(np.int64) for ends in offsets)
     home = rows[np.repeat(np.arange(len(parts)), np.diff(shells))]  # of each ring
     corner = shapely.bounds(outlines)[:, :2]
     ring = np.repeat(np.arange(len(home)), np.diff(rings))
     metres = np.einsum(
         "vi,vij->vj", coordinates - corner[home[ring]], axes_m[home[ring]]
     )
-    edges = _edges(metres, rings, _corners(parts, coordinates, rings, tolerance_px))
-    direction, agreement = _main_directions(edges, home, len(outlines))
+    edges = cut_edges(metres, rings, _corners(parts, coordinates, rings, tolerance_px))
+    direction, agreement = main_directions(edges, home, len(outlines))
     scale_m = np.sqrt(np.abs(np.linalg.det(axes_m)))
-    walls = _walls(edges, direction[home])
-    walls = _without_steps(_merged(walls), (scale_m * tolerance_px)[home])
-    points = _turn(_meet(walls), -direction[home[walls.ring]])
+    walls = draw_walls(edges, direction[home])
+    walls = without_steps(merge(walls), (scale_m * tolerance_px)[home])
+    points = turn(meet(walls), -direction[home[walls.ring]])
     inverse = np.linalg.inv(axes_m)[home[walls.ring]]
     pixels = np.einsum("vi,vij->vj", points, inverse) + corner[home[walls.ring]]
     counts = np.bincount(walls.ring, minlength=len(home))
@@ -111,7 +95,7 @@ def _corners(
 ) -> NDArray[np.bool_]:
     """Return which vertices are corners between walls, shape (vertex,)."""
     simple = shapely.simplify(polygons, tolerance_px, preserve_topology=True)
-    _, kept, (kept_rings, _) = shapely.to_ragged_array(simple)
+    _, kept, offsets = shapely.to_ragged_array(simple)
 
     def named(
         vertices: NDArray[np.float64], ends: NDArray[np.int64]
@@ -121,158 +105,7 @@ def _corners(
         width, height = np.ptp(coordinates, axis=0).astype(np.int64) + 1
         return np.asarray((ring * height + y) * width + x)
 
-    return np.isin(named(coordinates, rings), named(kept, kept_rings))
-
-
-def _edges(
-    metres: NDArray[np.float64], rings: NDArray[np.int64], corner: NDArray[np.bool_]
-) -> _Edges:
-    """Cut rings into edges and number the walls that they belong to."""
-    start = np.ones(len(metres), bool)
-    start[rings[1:] - 1] = False
-    at = np.flatnonzero(start)
-    ring = np.repeat(np.arange(len(rings) - 1), np.diff(rings) - 1)
-    wall = np.cumsum(corner[at]) - 1
-    # The edges before the first corner of a ring go on with its last wall.
-    first = np.searchsorted(ring, np.arange(len(rings) - 1))
-    last = np.append(first[1:], len(ring)) - 1
-    opening = wall[first] - corner[at[first]]
-    early = wall == opening[ring]
-    wall[early] = wall[last][ring[early]]
-    return _Edges(ring, wall, metres[at], metres[at + 1])
-
-
-def _sums(groups: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.bincount(groups, values)
-
-
-def _main_directions(
-    edges: _Edges, home: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the main direction of each region, radians, and how walls agree on it."""
-    step = edges.stop - edges.start
-    length = np.hypot(*step.T)
-    total = np.maximum(_sums(edges.wall, length), np.finfo(float).tiny)
-    middle = (edges.start + edges.stop) / 2
-    mean = np.stack([_sums(edges.wall, length * m) for m in middle.T], 1) / total[:, None]
-    off = middle - mean[edges.wall]
-
-    def moment(one: int, other: int) -> NDArray[np.float64]:
-        own = step[:, one] * step[:, other] / 12
-        return _sums(edges.wall, length * (off[:, one] * off[:, other] + own))
-
-    angle = np.arctan2(2 * moment(0, 1), moment(0, 0) - moment(1, 1)) / 2
-    chord = np.hypot(*(_sums(edges.wall, s) for s in step.T))
-    ring = np.zeros(len(total), np.int64)
-    ring[edges.wall] = edges.ring
-    weight = chord**3
-    turns = weight * np.exp(4j * angle)
-    of_region = home[ring]
-    real = np.bincount(of_region, turns.real, minlength=count)
-    imaginary = np.bincount(of_region, turns.imag, minlength=count)
-    every = np.bincount(of_region, weight, minlength=count)
-    agreement = np.hypot(real, imaginary) / np.maximum(every, np.finfo(float).tiny)
-    return np.arctan2(imaginary, real) / 4, agreement
-
-
-def _turn(
-    points: NDArray[np.float64], angle: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return points (n, 2) seen from axes turned by angles (n,), radians."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    x, y = points.T
-    return np.column_stack([cosine * x + sine * y, cosine * y - sine * x])
-
-
-def _walls(edges: _Edges, direction: NDArray[np.float64]) -> _Walls:
-    """Return the walls as lines along the axes of their regions.
-
-    Args:
-        edges: Pixel edges, m.
-        direction: Main direction at each ring, shape (ring,).
-    """
-    angle = direction[edges.ring]
-    start, stop = _turn(edges.start, angle), _turn(edges.stop, angle)
-    step, middle = stop - start, (start + stop) / 2
-    along, up = (_sums(edges.wall, s) for s in step.T)
-    across = np.abs(up) > np.abs(along)
-    runs = np.where(across[edges.wall], np.abs(step[:, 1]), np.abs(step[:, 0]))
-    places = np.where(across[edges.wall], middle[:, 0], middle[:, 1])
-    weight = _sums(edges.wall, runs)
-    place = _sums(edges.wall, runs * places) / weight
-    # A wall halfway between the two directions says nothing of either.
-    off = np.arctan2(np.minimum(np.abs(up), np.abs(along)),
-                     np.maximum(np.abs(up), np.abs(along)))
-    ring = np.zeros(len(weight), np.int64)
-    ring[edges.wall] = edges.ring
-    return _Walls(ring, across, place, weight * (np.cos(2 * off) ** 2 + 1e-6))
-
-
-def _merged(walls: _Walls) -> _Walls:
-    """Make one wall of neighbours of one direction, around each ring."""
-    count = len(walls.ring)
-    if not count:
-        return walls
-    fresh = np.ones(count, bool)
-    fresh[1:] = (np.diff(walls.ring) != 0) | (walls.across[1:] != walls.across[:-1])
-    group = np.cumsum(fresh) - 1
-    # The last walls of a ring go on with its first.
-    first = np.flatnonzero(np.diff(walls.ring, prepend=-1))
-    last = np.append(first[1:], count) - 1
-    same = (walls.across[first] == walls.across[last]) & (group[first] != group[last])
-    target = np.arange(group[-1] + 1)
-    target[group[last[same]]] = group[first[same]]
-    _, group = np.unique(target[group], return_inverse=True)
-    weight = _sums(group, walls.weight)
-    begin = np.zeros(len(weight), np.int64)
-    begin[group[::-1]] = np.arange(count)[::-1]
-    return _Walls(
-        walls.ring[begin],
-        walls.across[begin],
-        _sums(group, walls.weight * walls.place) / weight,
-        weight,
-    )
-
-
-def _around(ring: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the wall before and the wall behind each wall of its ring."""
-    count = len(ring)
-    first = np.flatnonzero(np.diff(ring, prepend=-1))
-    last = np.append(first[1:], count) - 1
-    before, behind = np.arange(count) - 1, np.arange(count) + 1
-    before[first], behind[last] = last, first
-    return before, behind
-
-
-def _without_steps(walls: _Walls, shortest_m: NDArray[np.float64]) -> _Walls:
-    """Take out walls shorter than the tolerance (ring,), m; each ring keeps four."""
-    while len(walls.ring):
-        before, behind = _around(walls.ring)
-        length = np.abs(walls.place[behind] - walls.place[before])
-        count = np.bincount(walls.ring)[walls.ring]
-        short = (length < shortest_m[walls.ring]) & (count > 4)
-        if not short.any():
-            break
-        order = np.lexsort((length, ~short, walls.ring))
-        _, first = np.unique(walls.ring[order], return_index=True)
-        gone = order[first]
-        gone = gone[short[gone]]
-        kept = np.ones(len(walls.ring), bool)
-        kept[gone] = False
-        walls = _merged(
-            _Walls(*(getattr(walls, name)[kept]
-                     for name in ("ring", "across", "place", "weight")))
-        )
-    return walls
-
-
-def _meet(walls: _Walls) -> NDArray[np.float64]:
-    """Return the corner at which each wall meets the next, shape (wall, 2), m."""
-    _, behind = _around(walls.ring)
-    one, other = walls.place, walls.place[behind]
-    return np.column_stack(
-        [np.where(walls.across, one, other), np.where(walls.across, other, one)]
-    )
+    return np.isin(named(coordinates, rings), named(kept, offsets[0].astype(np.int64)))
 
 
 def _draw(

@@ -151,5 +151,5 @@ def fill_small(
     changed &= shapely.get_num_geometries(gathered) > 1
     if changed.any():
         united = shapely.union_all(gathered[changed][:, None], axis=1)
-        gathered[changed] = canonical(united)
+        gathered[changed] = canonical(np.asarray(united, object))
     return gathered

@@ -45,7 +45,7 @@ def points_to_keep(
     found = [np.empty((0, 2), np.int64)]
     for cell in _cells(window):
         kept = _points_of_cell(labels[cell.slices_in(window)], tolerance_px)
-        found.append(kept + (cell.col0, cell.row0))
+        found.append(kept + np.array([cell.col0, cell.row0]))
     return np.unique(np.concatenate(found), axis=0)
 
 
@@ -86,7 +86,5 @@ def _points_of_cell(
         return corners
     # Neighbours need the same vertices: a corner of one may lie on an edge of another.
     coverage = draw_through(outlines, corners)
-    simple = shapely.coverage_simplify(
-        coverage, tolerance_px, simplify_boundary=False
-    )
+    simple = shapely.coverage_simplify(coverage, tolerance_px, simplify_boundary=False)
     return np.unique(shapely.get_coordinates(simple).astype(np.int64), axis=0)

@@ -92,7 +92,11 @@ def ground_axes_m(
 
 @lru_cache(maxsize=64)
 def _ellipsoid(text: str) -> tuple[CRS, Transformer | None, float, Geod]:
-    """Return a CRS, the way to its longitudes, radians in their unit, the ellipsoid."""
+    """Return a CRS, the way to its longitudes, radians in their unit, the ellipsoid.
+
+    Raises:
+        GridError: It is that of a plan, or the like.
+    """
     crs = CRS.from_user_input(text)
     geodetic = crs.geodetic_crs
     if geodetic is None:

@@ -445,3 +445,32 @@ def test_the_transform_is_that_of_the_raster_to_the_last_digit():
     left, top = AFFINE * (1, 1)
     right, bottom = AFFINE * (2, 2)
     assert table.geometry[0].bounds == (left, bottom, right, top)
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_the_green_of_a_real_orchard_is_that_of_other_tools(shared_data, connectivity):
+    """Crowns, shadows and very much noise; EPSG:3395 stretches lengths by 1.29."""
+    path = shared_data / "oam_tcd_samples" / "5c15321f63d9810007f8b06f_10_00000.tif"
+    red, green, blue = rioxarray.open_rasterio(path).astype("int16")[:, 400:1300, :900]
+    mask = (2 * green - red - blue > 60).drop_vars("band")
+    chunked = mask.chunk(y=170, x=230)
+
+    table = computed(
+        polygonize(chunked, connectivity=connectivity, options=blocks(300))
+    )
+
+    expected = regions_by_other_tools(
+        mask.to_numpy().astype(np.uint8), [0], connectivity, mask.rio.transform()
+    )
+    assert len(expected) > 400
+    pd.testing.assert_frame_equal(sorted_bytes(table), in_one_order(expected))
+    crowns = computed(
+        polygonize(
+            chunked,
+            connectivity=connectivity,
+            options=blocks(300, min_area_m2=2, fill_holes_m2=1),
+        )
+    )
+    area = areca.measure(crowns)["area_m2"]
+    assert 5 < len(crowns) < len(table) / 3
+    assert (area >= 2 * (1 - 1e-6)).all()

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from areca.inference import Prediction, PredictOptions, predict
     from areca.measures import circles, measure, read_objects, write_objects
     from areca.models.handle import list_models, load_model
+    from areca.objects import PolygonOptions, polygonize
 
 _HOMES = {
+    "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
     "circles": "areca.measures",
@@ -24,6 +26,7 @@ _HOMES = {
     "load_model": "areca.models.handle",
     "measure": "areca.measures",
     "open_cube": "areca.catalog",
+    "polygonize": "areca.objects",
     "predict": "areca.inference",
     "read_objects": "areca.measures",
     "search": "areca.catalog",
@@ -32,6 +35,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "PolygonOptions",
     "PredictOptions",
     "Prediction",
     "circles",
@@ -39,6 +43,7 @@ __all__ = [
     "load_model",
     "measure",
     "open_cube",
+    "polygonize",
     "predict",
     "read_objects",
     "search",

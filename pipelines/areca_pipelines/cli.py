@@ -237,6 +237,86 @@ def _measure(
     print_measured(measure_file(file, target, suppression=suppression), target)
 
 
+@app.command(
+    "polygonize",
+    help=(
+        "Draw one polygon around each connected region of a class raster or a mask.\n\n"
+        "[bold]areca polygonize classes.tif --classes 1,2 --min-area 5[/bold]\n\n"
+        "The classes of a run, borders smoothed and still shared:\n\n"
+        "[bold]areca polygonize runs/farm --simplify 1 --out farm.parquet[/bold]\n\n"
+        "Buildings with right angles, more of them than memory holds:\n\n"
+        "[bold]areca polygonize houses.tif --classes 1 --regularize 1.5 --out "
+        "houses/[/bold]"
+    ),
+)
+def _polygonize(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Any raster that GDAL reads, a Zarr group, or a run."),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="NAME.parquet for one file, else a folder, which is written part by "
+            "part; NAME.polygons.parquet in this folder if left out."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Values or names, e.g. 1,2; all but nodata if left out."),
+    ] = None,
+    nodata: Annotated[
+        int | None, typer.Option(help="Value of nodata, if the raster does not say.")
+    ] = None,
+    connectivity: Annotated[
+        int, typer.Option(help="4: pixels join by edges; 8: by corners too.")
+    ] = 4,
+    min_area: Annotated[
+        float, typer.Option(help="Leave out regions of less than this, m².")
+    ] = 0,
+    fill_holes: Annotated[
+        float, typer.Option(help="Fill holes of less than this, m²; inf: all.")
+    ] = 0,
+    simplify: Annotated[
+        float,
+        typer.Option(help="Take out small corners, pixels; borders stay shared."),
+    ] = 0,
+    regularize: Annotated[
+        float, typer.Option(help="Right angles for buildings, pixels, e.g. 1.5.")
+    ] = 0,
+    band: Annotated[
+        int | None, typer.Option(help="Band of a file that has several.")
+    ] = None,
+    variable: Annotated[str, typer.Option(help="Array of a Zarr group.")] = "label",
+) -> None:
+    """Write the regions of a raster as polygons."""
+    from areca.objects import PolygonOptions
+    from areca_pipelines.polygonizing import (
+        Layer,
+        polygonize_file,
+        print_found,
+        split_classes,
+    )
+
+    target = out or Path(f"{file.resolve().stem}.polygons.parquet")
+    found = polygonize_file(
+        file,
+        target,
+        layer=Layer(band=band, variable=variable),
+        classes=split_classes(classes),
+        nodata=nodata,
+        connectivity=connectivity,
+        options=PolygonOptions(
+            min_area_m2=min_area,
+            fill_holes_m2=fill_holes,
+            simplify_px=simplify,
+            regularize_px=regularize,
+        ),
+    )
+    print_found(found, target)
+
+
 @app.command("train")
 def _train(
     recipe: Recipe,

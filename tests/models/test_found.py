@@ -1,11 +1,9 @@
 """What a tile found lands on the lattice: positions, outlines, and who is cut."""
 
 import numpy as np
-import pytest
 import shapely
-from skimage.measure import label as components
 
-from areca.models.found import Boxes, Detections, Masks, mask_outline
+from areca.models.found import Boxes, Detections, Masks
 from areca.objects import disc_candidates
 from areca.objects.candidates import DTYPES
 from areca.tiles import Tile, Window
@@ -57,21 +55,6 @@ def test_circles_give_the_table_that_discs_give():
     discs += (-300.0, 1000.0, 0.0)
     expected = disc_candidates(discs, score, label, TILE)
     assert found.candidates(CORNER, TILE).equals(expected)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_an_outline_holds_exactly_the_pixels_of_its_mask(seed):
-    rng = np.random.default_rng(seed)
-    mask = np.zeros((20, 24), bool)
-    mask[3:15, 4:20] = rng.random((12, 16)) < 0.55
-    shape = mask_outline(mask, row=100, col=-7)
-    assert shape.is_valid
-    assert shape.geom_type in {"Polygon", "MultiPolygon"}
-    assert shape.area == mask.sum()
-    assert len(shapely.get_parts(shape)) == components(mask, connectivity=1).max()
-    rows, cols = np.indices(mask.shape)
-    inside = shapely.contains_xy(shape, cols - 7 + 0.5, rows + 100 + 0.5)
-    np.testing.assert_array_equal(inside, mask)
 
 
 def test_masks_bring_outlines_in_absolute_pixels():

@@ -291,7 +291,11 @@ def test_outlines_off_the_pixel_edges_are_named(shape):
         ({"window": Window(0, 0, 3, 2)}, r"labels have shape \(2, 2\).*\(3, 2\)"),
         ({"score": np.zeros((2, 3), np.float32)}, r"score have shape \(2, 3\)"),
         ({"connectivity": 6}, "connectivity=6"),
-        ({"labels": np.zeros((2, 2), np.int32)}, "labels are int32, expected uint8"),
+        (
+            {"labels": np.zeros((2, 2), np.float32)},
+            "labels are float32, expected whole",
+        ),
+        ({"labels": np.full((2, 2), 2**40)}, "classes go from 10995.* beyond 32 bits"),
     ],
 )
 def test_wrong_inputs_are_named(change, message):

@@ -86,6 +86,22 @@ def test_the_run_gives_what_predict_gives(world, reference):
     assert found.geometry.tolist() == expected.geometry.tolist()
 
 
+def test_polygons_of_its_raster_are_its_objects(reference):
+    label = xr.open_zarr(reference / "rasters.zarr", decode_coords="all")["label"]
+
+    options = areca.PolygonOptions(block_px=64)
+    table = areca.polygonize(label, classes=CLASSES[1:], options=options).compute()
+
+    found, objects = (
+        t.sort_values("label", kind="stable").geometry.to_numpy()
+        for t in (table, objects_of(reference))
+    )
+    assert len(found) == len(objects) > 100
+    digits = shapely.set_precision(found, 1e-4), shapely.set_precision(objects, 1e-4)
+    one, other = (sorted(shapely.to_wkb(shapely.normalize(d))) for d in digits)
+    assert one == other
+
+
 @pytest.mark.parametrize("block_tiles", [1, 2])
 def test_blocks_never_change_rasters_or_objects(
     world, reference, tmp_path, client, block_tiles

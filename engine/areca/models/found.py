@@ -10,14 +10,12 @@ import pandas as pd
 import shapely
 from typing_extensions import override
 
-from areca.objects import box_candidates, disc_candidates, polygonise_block
-from areca.tiles import Window
+from areca.objects import box_candidates, disc_candidates, mask_outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from shapely.geometry.base import BaseGeometry
 
-    from areca.tiles import Tile
+    from areca.tiles import Tile, Window
 
     Index = NDArray[np.intp] | NDArray[np.bool_]
 
@@ -155,10 +153,8 @@ class Masks(Boxes):
     def candidates(self, corner: Window, tile: Tile) -> pd.DataFrame:
         """Return the objects as a candidate table with outlines (see `Found`)."""
         table = super().candidates(corner, tile)
-        outlines = [
-            mask_outline(mask, row=corner.row0, col=corner.col0) for mask in self.mask
-        ]
-        wkb = shapely.to_wkb(np.asarray(outlines, dtype=object))
+        outlines = mask_outlines(self.mask, row=corner.row0, col=corner.col0)
+        wkb = shapely.to_wkb(outlines)
         return table.assign(outline=pd.Series(wkb, index=table.index, dtype=object))
 
     @override
@@ -168,33 +164,3 @@ class Masks(Boxes):
         inner = self.mask[:, near:-near, near:-near].sum(axis=(1, 2))
         cut = self.mask.sum(axis=(1, 2)) > inner
         return np.asarray(super().touching_edge(tile_px, within_px) | cut)
-
-
-def mask_outline(
-    mask: NDArray[np.bool_], *, row: int = 0, col: int = 0
-) -> BaseGeometry:
-    """Return the edge of a mask's pixels as one valid polygon or multipolygon.
-
-    Pixels that meet only at a corner are parts of a multipolygon. The area is exactly
-    the number of pixels; nothing is smoothed.
-
-    Args:
-        mask: Shape (height, width), at least one pixel of it true.
-        row: Added to rows: the absolute row of the first one.
-        col: Added to columns.
-
-    Returns:
-        x to the right, y down; pixel (row, col) reaches from (col, row) to
-        (col + 1, row + 1).
-    """
-    # Only the mask's own rectangle is walked: a tile holds many small objects.
-    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    top, left = int(rows[0]), int(cols[0])
-    part = mask[top : rows[-1] + 1, left : cols[-1] + 1]
-    # Not GDAL: its in-memory rasters warn of no georeference, and rasterio silences
-    # that for one thread only.
-    corner = Window(
-        top + row, left + col, top + row + len(part), left + col + part.shape[1]
-    )
-    pieces = polygonise_block(part.astype(np.uint8), corner, skip=(0,), connectivity=8)
-    return shapely.union_all(shapely.from_wkb(pieces["outline"].to_numpy(object)))

@@ -11,8 +11,11 @@ from areca.objects.circles import circle_polygons
 from areca.objects.corners import canonical
 from areca.objects.duplicates import drop_duplicates
 from areca.objects.identity import object_ids
+from areca.objects.masks import mask_outlines
 from areca.objects.nms import find_overlaps, suppress
 from areca.objects.pieces import NODATA, SCORE_UNIT, empty_pieces, polygonise_block
+from areca.objects.polygon_options import PolygonOptions
+from areca.objects.polygonize import polygonize
 from areca.objects.seams import settle_block, settle_seams
 from areca.objects.stitch import stitch
 from areca.objects.table import ImageSource, Origin, empty_objects, objects_table
@@ -23,6 +26,7 @@ __all__ = [
     "SCORE_UNIT",
     "ImageSource",
     "Origin",
+    "PolygonOptions",
     "box_candidates",
     "canonical",
     "centred_in",
@@ -34,10 +38,12 @@ __all__ = [
     "empty_pieces",
     "find_overlaps",
     "larger_than",
+    "mask_outlines",
     "merge_views",
     "object_ids",
     "objects_table",
     "polygonise_block",
+    "polygonize",
     "settle_block",
     "settle_seams",
     "stitch",

@@ -111,7 +111,8 @@ def meetings(
             continue
         both = np.concatenate([one, other[np.argsort(borders[other, 3])]])
         # One stretch of numbers per pixel edge and class, with room between them.
-        lines = borders[both, 2] * 256 + label[both]
+        classes, number = np.unique(label[both], return_inverse=True)
+        lines = borders[both, 2] * len(classes) + number
         _, line = np.unique(lines, return_inverse=True)
         lowest = borders[both, 3].min()
         offset = line * (borders[both, 4].max() - lowest + 2) - lowest

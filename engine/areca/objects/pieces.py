@@ -55,17 +55,18 @@ class _Runs:
     row: NDArray[np.int64]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
-    label: NDArray[np.uint8]
+    label: NDArray[np.integer]
     score: NDArray[np.int64]
 
 
 def polygonise_block(
-    labels: NDArray[np.uint8],
+    labels: NDArray[np.integer],
     window: Window,
     *,
     skip: Collection[int] = (),
     connectivity: Literal[4, 8] = 4,
     score: NDArray[np.float32] | None = None,
+    nodata: int | None = NODATA,
 ) -> pd.DataFrame:
     """Return one row per connected region of a class in a block.
 
@@ -73,18 +74,21 @@ def polygonise_block(
     touch in corners only (connectivity 8) the outline is a multipolygon.
 
     Args:
-        labels: Class of each pixel, shape (height, width) of the window; 255 is nodata.
+        labels: Class of each pixel, shape (height, width) of the window, whole numbers
+            that fit into 32 bits.
         window: Where the block lies, absolute pixels.
         skip: Classes that are no objects, for example the background.
         connectivity: 4 joins pixels by their edges, 8 by their corners too.
         score: Confidence 0 to 1 of each pixel, shape (height, width); what is
             not finite counts as 0. Without it `score_sum` is 0.
+        nodata: Class of pixels that nothing is known of; None where there is none.
 
     Returns:
         A table with the columns `DTYPES`, ordered by the first pixel.
 
     Raises:
-        InputError: the arrays do not fit the window, or connectivity is not 4 or 8.
+        InputError: the arrays do not fit the window, classes are no whole numbers or
+            too large, or connectivity is not 4 or 8.
     """
     check_connectivity(connectivity)
     for name, array in (("labels", labels), ("score", score)):
@@ -93,9 +97,8 @@ def polygonise_block(
                 f"{name} have shape {array.shape}, but the window holds "
                 f"{(window.height, window.width)} pixels; pass the pixels of {window}"
             )
-    if labels.dtype != np.uint8:
-        raise InputError(f"labels are {labels.dtype}, expected uint8; cast the classes")
-    runs = _runs(labels, skip, score)
+    check_classes(labels)
+    runs = _runs(labels, [*skip] if nodata is None else [nodata, *skip], score)
     if not len(runs.row):
         return empty_pieces()
     count, width = len(runs.row), window.width
@@ -124,8 +127,30 @@ def check_connectivity(connectivity: int) -> None:
         )
 
 
+def check_classes(labels: NDArray[np.integer]) -> None:
+    """Refuse classes that are no whole numbers of 32 bits.
+
+    Raises:
+        InputError: they are not.
+    """
+    if labels.dtype.kind not in "iu":
+        raise InputError(
+            f"labels are {labels.dtype}, expected whole numbers; cast the classes"
+        )
+    most = np.iinfo(np.int32)
+    if labels.size and not np.can_cast(labels.dtype, np.int32):
+        low, high = int(labels.min()), int(labels.max())
+        if low < most.min or high > most.max:
+            raise InputError(
+                f"classes go from {low} to {high}, beyond 32 bits; number them anew "
+                "from 0 on"
+            )
+
+
 def _runs(
-    labels: NDArray[np.uint8], skip: Collection[int], score: NDArray[np.float32] | None
+    labels: NDArray[np.integer],
+    skip: Collection[int],
+    score: NDArray[np.float32] | None,
 ) -> _Runs:
     """Cut the rows of a block into runs of one class.
 
@@ -138,7 +163,7 @@ def _runs(
     starts = np.flatnonzero(change)
     stops = np.append(starts[1:], labels.size)
     label = labels.reshape(-1)[starts]
-    kept = np.isin(np.arange(256), [NODATA, *skip], invert=True)[label]
+    kept = np.isin(label, np.array([*skip], np.int64), invert=True)
     if score is None:
         total = np.zeros(len(starts), np.int64)
     else:

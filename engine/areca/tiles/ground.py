@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pyproj import CRS, Geod, Transformer
 
 from areca.errors import GridError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
+
+    from areca.tiles.lattice import Lattice
 
 
 def ground_pixel_m(geobox: GeoBox) -> tuple[float, float]:
@@ -41,3 +46,66 @@ def ground_pixel_m(geobox: GeoBox) -> tuple[float, float]:
     _, _, across = geod.inv(lon[0], lat[0], lon[1], lat[1])
     _, _, down = geod.inv(lon[0], lat[0], lon[2], lat[2])
     return float(across), float(down)
+
+
+def ground_axes_m(
+    lattice: Lattice, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how far one step along x, and one along y, leads on the ellipsoid.
+
+    By the radii of curvature in the meridian and in the prime vertical (Snyder 1987,
+    USGS PP 1395, p. 24) at the place itself, so it holds for one step, not for many.
+    The area of a pixel is the absolute determinant.
+
+    Args:
+        lattice: What pixels are counted on.
+        x: Columns, fractional absolute pixels, shape (n,).
+        y: Rows, counted downwards, shape (n,).
+
+    Returns:
+        Shape (n, 2, 2), m: east and north of a step along x, then of one along y.
+
+    Raises:
+        GridError: A place lies where the CRS is not defined.
+    """
+    crs, to_lonlat, unit, geod = _ellipsoid(lattice.crs)
+    steps = np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])[:, :, None]
+    east, north = lattice.to_crs(x + steps[:, 0], y + steps[:, 1])
+    if to_lonlat is not None:
+        east, north = to_lonlat.transform(east, north)
+    if not (np.isfinite(east) & np.isfinite(north)).all():
+        raise GridError(
+            f"{crs.name} is not defined at all of {len(x)} places; check the transform "
+            "of the raster"
+        )
+    longitude, latitude = east * unit, north * unit
+    sine = np.sin(latitude.mean(axis=0))
+    flat = 1 - geod.es * sine * sine
+    vertical = geod.a / np.sqrt(flat)
+    meridian = vertical * (1 - geod.es) / flat
+    turn = longitude[1::2] - longitude[::2]
+    turn = (turn + np.pi) % (2 * np.pi) - np.pi
+    rise = latitude[1::2] - latitude[::2]
+    metres = [vertical * np.sqrt(1 - sine * sine) * turn, meridian * rise]
+    return np.moveaxis(np.stack(metres, axis=1), 2, 0)
+
+
+@lru_cache(maxsize=64)
+def _ellipsoid(text: str) -> tuple[CRS, Transformer | None, float, Geod]:
+    """Return a CRS, the way to its longitudes, radians in their unit, the ellipsoid.
+
+    Raises:
+        GridError: It is that of a plan, or the like.
+    """
+    crs = CRS.from_user_input(text)
+    geodetic = crs.geodetic_crs
+    if geodetic is None:
+        raise GridError(
+            f"{crs.name!r} names no place on the Earth, so a pixel has no size there; "
+            "set the CRS that the raster is in"
+        )
+    to_lonlat = None
+    if not crs.is_geographic:
+        to_lonlat = Transformer.from_crs(crs, geodetic, always_xy=True)
+    unit = float(geodetic.axis_info[0].unit_conversion_factor)
+    return crs, to_lonlat, unit, crs.get_geod() or Geod(ellps="WGS84")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import geopandas as gpd
 import numpy as np
@@ -36,7 +36,7 @@ def summarize_cells(
     *,
     size_m: float | None = None,
     h3_resolution: int | None = None,
-    crs: str | None = None,
+    crs: str | pyproj.CRS | None = None,
     options: SummaryOptions | None = None,
 ) -> Table:
     """Count and measure objects by square cell or by H3 cell.
@@ -74,9 +74,10 @@ def summarize_cells(
             "them, such as size_m=100"
         )
     if h3_resolution is not None:
-        return total_of(objects, Hexagons(h3_resolution), options)
+        return cast("Table", total_of(objects, Hexagons(h3_resolution), options))
     grid = table_crs if crs is None else pyproj.CRS(crs)
-    return total_of(objects, Squares.of(grid, float(size_m or 0)), options)
+    squares = Squares.of(grid, float(size_m or 0))
+    return cast("Table", total_of(objects, squares, options))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +133,8 @@ class Hexagons:
         _require_h3()
         if not 0 <= resolution <= FINEST_H3:
             raise InputError(
-                f"h3_resolution is {resolution}; H3 has 0 (4 million km²) to 15 (1 m²), "
-                "and 9 is about 10 ha"
+                f"h3_resolution is {resolution}; H3 has 0 (4e6 km²) to 15 "
+                "(1 m²), and 9 is about 10 ha"
             )
         self.resolution = resolution
 
@@ -201,7 +202,7 @@ def _cell_table(
     figures = total.table(np.append(keys, NOWHERE), options).drop(columns="shared")
     hectares = np.append(area, np.nan) / 1e4
     counts = figures.pop("count")
-    table = gpd.GeoDataFrame(
+    return gpd.GeoDataFrame(
         {
             "cell": np.array([*names, "without a place"], object),
             "count": counts,
@@ -212,7 +213,6 @@ def _cell_table(
         geometry=np.append(shapes.to_numpy(), [None]),
         crs=shapes.crs,
     )
-    return table
 
 
 def _in_one_piece(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -221,7 +221,7 @@ def _in_one_piece(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     across = east - west > 180
     shapes = shapes.copy()
     shapes[across] = shapely.transform(
-        shapes[across], lambda xy: np.where(xy < [0, -91], xy + [360, 0], xy)
+        shapes[across], lambda xy: np.where(xy < [0, -91], xy + np.array([360, 0]), xy)
     )
     return shapes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import dask_geopandas as dgpd
 import geopandas as gpd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.measures.table import Table
+
 
 SAME_PLACE = 0.4
 """Expected places closer than this, in spacings, are one."""
@@ -116,9 +117,7 @@ class _Plants:
         )
 
 
-def find_gaps(
-    objects: gpd.GeoDataFrame | dgpd.GeoDataFrame, options: GapOptions | None = None
-) -> gpd.GeoDataFrame | dgpd.GeoDataFrame:
+def find_gaps(objects: Table, options: GapOptions | None = None) -> Table:
     """Find where plants are missing from a regular planting.
 
     Args:
@@ -140,7 +139,7 @@ def find_gaps(
         empty = make_meta(objects)
         meta = _found(empty, centres_of(empty), np.empty((0, 2)), options)
         function = partial(_found, options=options)
-        return map_with_halo(objects, function, options.halo_m, meta)
+        return cast("Table", map_with_halo(objects, function, options.halo_m, meta))
     return _found(objects, centres_of(objects), np.empty((0, 2)), options)
 
 
@@ -251,9 +250,7 @@ def _opening(
         return np.empty(0)
     distance, index = tree.query(seen_from.xyz, k=MOST_AROUND)
     there = distance <= look_m[:, None]
-    metres = seen_from.to_plane(
-        np.arange(count), places.xyz[np.where(there, index, 0)]
-    )
+    metres = seen_from.to_plane(np.arange(count), places.xyz[np.where(there, index, 0)])
     angle = np.degrees(np.arctan2(metres[..., 1], metres[..., 0]))
     angle = np.sort(np.where(there, angle, np.inf), axis=1)
     plants = there.sum(axis=1)

@@ -68,6 +68,9 @@ def map_with_halo(
         )
         for number, part in enumerate(parts)
     ]
+    # dask_geopandas keeps where partitions are in attrs, which pandas cannot compare.
+    meta = meta.copy()
+    meta.attrs = {}
     frame = from_delayed(tables, meta=meta, verify_meta=False)
     return cast("dgpd.GeoDataFrame", frame)
 
@@ -123,11 +126,17 @@ def _boxes(objects: dgpd.GeoDataFrame) -> NDArray[np.float64]:
 def _rings(bounds: NDArray[np.float64]) -> NDArray[np.object_]:
     """Return the outlines of boxes as points, many along each side."""
     share = np.linspace(0, 1, SIDE_STEPS, endpoint=False)
-    along = np.concatenate([share, np.ones_like(share), 1 - share, np.zeros_like(share)])
+    along = np.concatenate(
+        [share, np.ones_like(share), 1 - share, np.zeros_like(share)]
+    )
     up = np.roll(along, SIDE_STEPS)
     west, south, east, north = (side[:, None] for side in bounds.T)
     x, y = west + (east - west) * along, south + (north - south) * up
-    return np.asarray(shapely.multipoints(shapely.points(np.stack([x, y], axis=-1))))
+    return np.asarray(
+        shapely.multipoints(
+            np.asarray(shapely.points(np.stack([x, y], axis=-1)), object)
+        )
+    )
 
 
 def _near(boxes: NDArray[np.float64], number: int, reach_m: float) -> list[int]:

@@ -116,10 +116,10 @@ class _Share:
     def low_number(self, size: NDArray[np.int64], tail: float) -> NDArray[np.int64]:
         """Return the lower quantile of the hits in new samples of some sizes."""
         share = betaincinv(*self._beta(size), tail)
-        return np.floor(size * share).astype(np.int64)
+        return np.asarray(np.floor(size * share), np.int64)
 
     def most_trials(self, hits: NDArray[np.int64], tail: float) -> NDArray[np.int64]:
-        """Return the largest samples that have so few hits with a probability > tail."""
+        """Return the largest samples whose chance of so few hits is above a tail."""
         low, high = hits.copy(), 2 * hits + 8
         while (short := self._at_most(hits, high) > tail).any():
             low, high = np.where(short, high, low), np.where(short, 2 * high, high)

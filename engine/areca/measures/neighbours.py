@@ -136,12 +136,12 @@ def _described(lattices: Lattices) -> dict[str, NDArray[np.generic]]:
     return {
         **{name: np.where(regular, v, np.nan) for name, v in numbers.items()},
         "regularity": np.where(lattices.regularity >= 0, lattices.regularity, np.nan),
-        "pattern": np.where(regular, _pattern(lattices), None),
+        "pattern": _pattern(lattices, regular),
     }
 
 
-def _pattern(lattices: Lattices) -> NDArray[np.object_]:
-    """Return the kind of each lattice, shape (n,)."""
+def _pattern(lattices: Lattices, regular: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return the kind of each lattice, shape (n,); None where it is not regular."""
     short, long = (np.hypot(*v.T) for v in (lattices.short, lattices.long))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = np.abs((lattices.short * lattices.long).sum(axis=1)) / (short * long)
@@ -153,4 +153,5 @@ def _pattern(lattices: Lattices) -> NDArray[np.object_]:
     kind[right] = "rectangular"
     kind[right & equal] = "square"
     kind[triangular] = "triangular"
+    kind[~regular] = None
     return kind

@@ -113,7 +113,8 @@ def to_degrees(
     Args:
         xyz: Geocentric places, shape (n, 3), m; their height is dropped.
     """
-    lon, lat, _ = _from_degrees().transform(*xyz.T, direction="INVERSE")
+    x, y, z = xyz.T
+    lon, lat, _ = _from_degrees().transform(x, y, z, direction="INVERSE")
     return np.asarray(lon), np.asarray(lat)
 
 

@@ -152,9 +152,7 @@ def _neighbours(places: Places, reach_m: float) -> _Around:
     distance = distance[kept].reshape(count, NEIGHBOURS)
     index = index[kept].reshape(count, NEIGHBOURS)
     there = np.isfinite(distance)
-    step = places.to_plane(
-        np.arange(count), places.xyz[np.where(there, index, 0)]
-    )
+    step = places.to_plane(np.arange(count), places.xyz[np.where(there, index, 0)])
     return _Around(
         index=np.where(there, index, -1),
         step=np.where(there[..., None], step, np.nan),
@@ -192,7 +190,7 @@ def _agreed_lattice(
     rows: slice,
     first: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the lattice that a plant and its nearest agree on, and how well, (m, 5)."""
+    """Return lattices that near plants agree on, and how well they fit, (m, 5)."""
     size = spacing[rows]
     near = around.index[rows, :COMPANY]
     members = np.hstack([np.arange(len(spacing))[rows, None], near])
@@ -327,13 +325,9 @@ def _turned(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(back[..., None], -vector, vector)
 
 
-def _dot(
-    one: NDArray[np.float64], other: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1])
 
 
-def _cross(
-    one: NDArray[np.float64], other: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])

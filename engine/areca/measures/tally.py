@@ -1,12 +1,13 @@
 """Sums over objects by zone or cell, in parts that add up to the same whole.
 
-Sums are whole numbers: areas in square millimetres, radii in micrometres, quantiles from
-counts by the millimetre. Their order cannot matter, so any partitioning gives the same
-bits, and no worker ever holds more than the sums of two parts.
+Sums are whole numbers: areas in square millimetres, radii in micrometres, quantiles
+from counts by the millimetre. Their order cannot matter, so any partitioning gives the
+same bits, and no worker ever holds more than the sums of a few parts.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -61,8 +62,8 @@ class SummaryOptions:
         edges = np.asarray(self.radius_edges_m, np.float64)
         if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
             raise InputError(
-                f"radius_edges_m is {self.radius_edges_m}: edges of a histogram must be "
-                "numbers in ascending order, such as (0, 2, 4, 6)"
+                f"radius_edges_m is {self.radius_edges_m}: edges of a histogram are "
+                "ascending numbers, such as (0, 2, 4, 6)"
             )
 
 
@@ -94,12 +95,15 @@ class Tally:
         row: NDArray[np.intp],
         key: NDArray[np.int64],
     ) -> Tally:
-        """Add up a table.
+        """Return the sums over a table.
 
         Args:
             objects: Table with the columns `NEEDED`.
             row: Rows that belong to a key, shape (k,); one in two zones occurs twice.
             key: Key of each, shape (k,).
+
+        Returns:
+            The tally.
         """
         area, radius = (
             objects[name].to_numpy(np.float64, na_value=np.nan)[row]
@@ -120,9 +124,7 @@ class Tally:
         )
         millimetres = _whole(radius[measured] * MILLIMETRES)
         ones = pd.Series(1, index=[key[measured], millimetres], dtype=np.int64)
-        return cls(
-            sums=rows.groupby(key).sum(), radii=ones.groupby(level=[0, 1]).sum()
-        )
+        return cls(sums=rows.groupby(key).sum(), radii=ones.groupby(level=[0, 1]).sum())
 
     @classmethod
     def join(cls, parts: Sequence[Tally]) -> Tally:
@@ -195,10 +197,10 @@ class Tally:
         counts = pd.Series(self.radii.to_numpy(np.int64)).groupby([key, bar]).sum()
         names = [
             f"radius_under_{edges[0]:g}_m",
-            *(f"radius_{a:g}_to_{b:g}_m" for a, b in zip(edges, edges[1:], strict=False)),
+            *(f"radius_{a:g}_to_{b:g}_m" for a, b in itertools.pairwise(edges)),
             f"radius_from_{edges[-1]:g}_m",
         ]
-        wide = counts.unstack(fill_value=0).reindex(  # noqa: PD010
+        wide = counts.unstack(fill_value=0).reindex(
             index=keys, columns=range(len(names)), fill_value=0
         )
         return {n: wide[i].to_numpy(np.int64) for i, n in enumerate(names)}

@@ -37,15 +37,13 @@ SAME_PLACE = 0.4
 """Expected places closer than this, in spacings, are one."""
 APART = 0.6
 """Two missing plants stand at least this far apart, in spacings."""
-LOOK_AROUND = 2.6
-"""How far to look for plants around a gap, in spacings; a wider hole, found in a later
-round, has its rim further away."""
-LOOK_FURTHER = 0.4
-"""Share by which each round looks further."""
-MOST_AROUND = 60
-"""Nearest plants that the view from a gap is judged by."""
+LOOK_AROUND = 3.6
+"""How far to look for plants around a gap, in spacings: further than a hole of two rows
+is wide, and no further, or a bay in the edge of the planting becomes a hole."""
 LOOK_REACH = 2.0
 """No further than this, in reaches."""
+MOST_AROUND = 60
+"""Nearest plants that the view from a gap is judged by."""
 ROUNDING_M = 1e-6
 ROUND_REACH = 2.5
 """A round depends on plants within so many times the reach."""
@@ -183,11 +181,10 @@ def _search(places: Places, options: GapOptions) -> _Plants:
     )
     gaps = plants.take(np.zeros(len(plants.places), bool))
     real = cKDTree(places.xyz)
-    for number in range(options.rounds):
+    for _ in range(options.rounds):
         new = _agreed(_expected(plants, options.reach_m), options.support)
         new = new.take(_is_vacant(new, real, gaps, options.present_within))
-        look = LOOK_AROUND * (1 + LOOK_FURTHER * number) * new.spacing_m
-        look = np.minimum(look, LOOK_REACH * options.reach_m)
+        look = np.minimum(LOOK_AROUND * new.spacing_m, LOOK_REACH * options.reach_m)
         opening = _opening(new.places, places, real, look)
         new = _strongest(new.take(opening <= options.widest_opening_deg))
         if not len(new.places):

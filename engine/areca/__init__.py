@@ -11,17 +11,38 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from areca.catalog import open_cube, search
+    from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import stack_features
     from areca.inference import Prediction, PredictOptions, predict
-    from areca.measures import circles, measure, read_objects, write_objects
+    from areca.measures import (
+        CountCalibration,
+        GapOptions,
+        SummaryOptions,
+        circles,
+        find_gaps,
+        measure,
+        read_objects,
+        spacing,
+        summarize,
+        summarize_cells,
+        write_objects,
+    )
     from areca.models.handle import list_models, load_model
     from areca.objects import PolygonOptions, polygonize
 
 _HOMES = {
+    "CountCalibration": "areca.measures",
+    "ExportOptions": "areca.exports",
+    "Exported": "areca.exports",
+    "GapOptions": "areca.measures",
     "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
+    "SummaryOptions": "areca.measures",
     "circles": "areca.measures",
+    "export_objects": "areca.exports",
+    "export_raster": "areca.exports",
+    "find_gaps": "areca.measures",
     "list_models": "areca.models.handle",
     "load_model": "areca.models.handle",
     "measure": "areca.measures",
@@ -30,15 +51,26 @@ _HOMES = {
     "predict": "areca.inference",
     "read_objects": "areca.measures",
     "search": "areca.catalog",
+    "spacing": "areca.measures",
     "stack_features": "areca.features",
+    "summarize": "areca.measures",
+    "summarize_cells": "areca.measures",
     "write_objects": "areca.measures",
 }
 
 __all__ = [
+    "CountCalibration",
+    "ExportOptions",
+    "Exported",
+    "GapOptions",
     "PolygonOptions",
     "PredictOptions",
     "Prediction",
+    "SummaryOptions",
     "circles",
+    "export_objects",
+    "export_raster",
+    "find_gaps",
     "list_models",
     "load_model",
     "measure",
@@ -47,7 +79,10 @@ __all__ = [
     "predict",
     "read_objects",
     "search",
+    "spacing",
     "stack_features",
+    "summarize",
+    "summarize_cells",
     "write_objects",
 ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -23,9 +24,10 @@ from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from types import TracebackType
 
+    from areca.exports import Exported
     from areca.models.card import ModelCard
     from areca.models.handle import Model
     from areca.runs import BlockDone, RunResult
@@ -34,6 +36,20 @@ if TYPE_CHECKING:
 
 OUT = Console(highlight=False)
 NOTES = Console(stderr=True, highlight=False)
+MOST_ROWS = 50
+"""Rows of a summary that are shown; a file has them all."""
+SUMMARY_COLUMNS = {
+    "count": ("objects", 0),
+    "count_low": ("interval", 0),
+    "gaps": ("missing", 0),
+    "zone_area_ha": ("ha", 2),
+    "cell_area_ha": ("ha", 2),
+    "density_per_ha": ("per ha", 1),
+    "radius_median_m": ("radius, m", 2),
+    "nearest_median_m": ("nearest, m", 2),
+    "shared": ("shared", 0),
+}
+"""Columns of a summary that are shown: heading and decimals."""
 LINES_EVERY = 100
 """Steps between two lines of a training's log."""
 
@@ -226,6 +242,51 @@ def print_measured(measured: Summary, target: Path) -> None:
         OUT.print(f"mean radius  {measured.radius_mean_m:.2f} m")
         OUT.print(f"total area   {measured.area_m2:,.1f} m²")
     _plain(f"table   {target}")
+
+
+def print_exported(done: Exported, notes: Sequence[str]) -> None:
+    """Say what was exported and where it is."""
+    for note in notes:
+        _note(note)
+    what = "pixels" if done.format == "cog" else "objects"
+    OUT.print(f"[bold]{done.count:,} {what}[/bold] as {done.format}")
+    _plain(f"file    {_near(done.path)}")
+
+
+def print_summary(
+    table: pd.DataFrame, notes: Sequence[str], files: Sequence[Path]
+) -> None:
+    """Show the figures of zones or cells, the first ones where there are many."""
+    for note in notes:
+        _note(note)
+    key = str(table.columns[0])
+    columns = {n: c for n, c in SUMMARY_COLUMNS.items() if n in table}
+    if "shared" in table and not table["shared"].any():
+        columns.pop("shared")
+    headings = [heading for heading, _ in columns.values()]
+    shown = Table(key, *headings, box=None, pad_edge=False)
+    for column in shown.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for row in table.head(MOST_ROWS).to_dict("records"):
+        figures = (_figure(row, name, digits) for name, (_, digits) in columns.items())
+        shown.add_row(escape(str(row[key])), *figures)
+    OUT.print(shown)
+    if len(table) > MOST_ROWS:
+        OUT.print(f"and {len(table) - MOST_ROWS:,} more rows")
+    for path in files:
+        _plain(f"file    {_near(path)}")
+
+
+def _figure(row: Mapping[Hashable, Any], name: str, digits: int) -> str:
+    """Return a figure of a row of a summary in words; empty where there is none."""
+    if name == "count_low":
+        return f"{row['count_low']:,} to {row['count_high']:,}"
+    return "" if pd.isna(row[name]) else f"{row[name]:,.{digits}f}"
+
+
+def _note(text: str) -> None:
+    """Print a note for people, apart from the figures."""
+    NOTES.print(text, markup=False, soft_wrap=True)
 
 
 def print_trained(model: Model) -> None:

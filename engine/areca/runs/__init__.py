@@ -1,6 +1,7 @@
 """Regional runs: the block as unit of work, resume, publication, report."""
 
 from areca.runs.batch import with_kept_batch
+from areca.runs.finished import FinishedRun
 from areca.runs.folder import RunFolder
 from areca.runs.ledger import BlockDone
 from areca.runs.plan import RunPlan
@@ -11,6 +12,7 @@ from areca.runs.schedule import Progress
 
 __all__ = [
     "BlockDone",
+    "FinishedRun",
     "Progress",
     "RunFolder",
     "RunPlan",

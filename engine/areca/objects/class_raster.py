@@ -178,7 +178,11 @@ def _flat(raster: xr.DataArray) -> xr.DataArray:
 
 def _nodata(raster: xr.DataArray) -> int | None:
     """Return what a raster says of nodata, where a pixel can have that value."""
-    for value in (raster.rio.nodata, raster.rio.encoded_nodata):
+    for name in ("nodata", "encoded_nodata"):
+        try:
+            value = getattr(raster.rio, name)
+        except OverflowError:  # no pixel of this number type can have it
+            continue
         if value is not None and np.isfinite(value) and value == int(value):
             return int(value)
     return None

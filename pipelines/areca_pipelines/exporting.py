@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from areca.exports import Exported
 
 
+WHY_LEFT_OUT = {
+    "coco": "objects whose image is not known or that have no area on it",
+    "flatgeobuf": "objects without geometry",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
     """What to export."""
@@ -60,8 +66,8 @@ def export(request: ExportRequest) -> tuple[Exported, list[str]]:
     done = export_objects(request.source, out, format=form.name, options=options)
     if done.left_out:
         notes.append(
-            f"{done.left_out:,} objects are not in it: their image is not known, or "
-            "they have no area on it"
+            f"{done.left_out:,} objects are not in it, as {form.name} has no place for "
+            f"{WHY_LEFT_OUT[form.name]}"
         )
     return done, notes
 

@@ -108,7 +108,7 @@ def test_the_area_of_an_h3_cell_is_the_true_one():
 @pytest.mark.parametrize(
     "words", [{"size_m": 150, "crs": 32648}, {"h3_resolution": 10}]
 )
-@pytest.mark.parametrize("parts", [3, 11])
+@pytest.mark.parametrize("parts", [5])
 def test_any_partitioning_gives_the_same_bits(words, parts):
     table = crowns()
     lazy = dgpd.from_geopandas(

@@ -104,7 +104,7 @@ def test_a_hole_is_filled_from_its_rim():
 
 @pytest.fixture(scope="module")
 def plantation():
-    plants, _, _ = draw_plantation("triangular", noise=0.05, bend=0.5, half_width_m=300)
+    plants, _, _ = draw_plantation("triangular", noise=0.05, bend=0.5, half_width_m=230)
     return on_the_ground(plants).sample(frac=1, random_state=1).reset_index(drop=True)
 
 
@@ -112,7 +112,7 @@ def sorted_gaps(table):
     return table.sort_values(["center_lat", "center_lon"], ignore_index=True)
 
 
-@pytest.mark.parametrize("parts", [3, 12])
+@pytest.mark.parametrize("parts", [3, 8])
 def test_partitions_do_not_change_it(plantation, parts):
     lazy = dgpd.from_geopandas(plantation, npartitions=parts).spatial_shuffle()
 
@@ -126,7 +126,7 @@ def test_partitions_do_not_change_it(plantation, parts):
 
 def test_without_a_halo_partitions_would_change_it(plantation, monkeypatch):
     monkeypatch.setattr(halo, "_near", lambda *_: [])
-    lazy = dgpd.from_geopandas(plantation, npartitions=12).spatial_shuffle()
+    lazy = dgpd.from_geopandas(plantation, npartitions=8).spatial_shuffle()
 
     found = areca.find_gaps(lazy).compute(scheduler="sync")
 
@@ -137,7 +137,7 @@ def test_a_gap_between_partitions_belongs_to_one_of_them():
     """An exact lattice: the six plants around a gap are equally near."""
     plants, gone, _ = draw_plantation("triangular", noise=0.0, holes=0)
     table = on_the_ground(plants)
-    lazy = dgpd.from_geopandas(table, npartitions=9).spatial_shuffle()
+    lazy = dgpd.from_geopandas(table, npartitions=6).spatial_shuffle()
 
     found = in_metres(areca.find_gaps(lazy).compute(scheduler="sync"))
 

@@ -83,8 +83,9 @@ def export_objects(
     - `geoparquet`: GeoParquet 1.1 with covering, sorted along a Hilbert curve by parts.
     - `gpkg`: GeoPackage, layer `objects`, with a QGIS style inside that QGIS uses when
       it opens the layer.
-    - `flatgeobuf`: FlatGeobuf with its index; its order is that of its index.
-    - `geojson`: RFC 7946: WGS 84 degrees (8 decimals), right-hand rule, cut at the
+    - `flatgeobuf`: FlatGeobuf with its index, and in its order; objects without geometry
+      are left out and counted.
+    - `geojson`: RFC 7946: WGS 84 degrees (9 decimals), right-hand rule, cut at the
       antimeridian, no member crs. The other vector formats keep the CRS.
     - `csv`: `object_id`, centre in degrees, and the other columns; measured if need be.
     - `coco`: boxes and outlines in pixels of `options.images`; objects of no image
@@ -201,10 +202,10 @@ def _write(
         return write_csv(source, path, wkt=options.wkt), 0
     if form.name == "geoparquet":
         return write_parquet(source, path), 0
-    count = write_vector(source, path, form)
+    written = write_vector(source, path, form)
     if form.name == "gpkg":
         add_style(path, _style(source, options))
-    return count, 0
+    return written
 
 
 def _style(source: ObjectSource, options: ExportOptions) -> str:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from areca.exports.meridian import to_geojson_shapes
+from areca.exports.vector import DEGREE_DIGITS
 from areca.measures import write_objects
 from areca.measures.table import measure
 
@@ -41,7 +42,7 @@ def write_csv(source: ObjectSource, path: Path, *, wkt: bool) -> int:
             values = pd.DataFrame(table.drop(columns="geometry"))
             if wkt:
                 values["wkt"] = shapely.to_wkt(
-                    to_geojson_shapes(part), rounding_precision=8
+                    to_geojson_shapes(part), rounding_precision=DEGREE_DIGITS
                 )
             first = [n for n in ("object_id", *CENTRE) if n in values.columns]
             values = values[[*first, *(n for n in values.columns if n not in first)]]

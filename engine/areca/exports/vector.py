@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable  # noqa: TC003 - in an annotation that is run
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +30,8 @@ LAYER = "objects"
 GEOMETRY = "geometry"
 FIXED_DATE = "2000-01-01T00:00:00.000Z"
 """When GeoPackages say they were changed: equal objects give equal files."""
-DEGREE_DIGITS = 8
-"""Decimals of a degree in GeoJSON: 1 mm."""
+DEGREE_DIGITS = 9
+"""Decimals of a degree in GeoJSON: 0.1 mm, or 1e-4 of the area of a disc of 1 m."""
 _MULTI: dict[int, Callable[..., np.ndarray]] = {
     0: shapely.multipoints,
     1: shapely.multilinestrings,
@@ -42,7 +43,7 @@ _OPTIONS: dict[str, dict[str, str | int]] = {
 }
 
 
-def write_vector(source: ObjectSource, path: Path, form: Format) -> int:
+def write_vector(source: ObjectSource, path: Path, form: Format) -> tuple[int, int]:
     """Write objects through GDAL, a batch at a time.
 
     Args:
@@ -52,12 +53,14 @@ def write_vector(source: ObjectSource, path: Path, form: Format) -> int:
             CRS of the objects.
 
     Returns:
-        How many were written.
+        How many were written, and how many left out: an index has no place for what
+        has none, so FlatGeobuf has no objects without geometry.
     """
     in_degrees = form.driver == "GeoJSON"
     kind, shape = _kind(source.kinds, anything=in_degrees)
-    counted = _Counted()
-    batches = _batches(source, shape if not in_degrees else to_geojson_shapes, counted)
+    counted = _Counted(keep_lost=form.driver != "FlatGeobuf")
+    prepare = to_geojson_shapes if in_degrees else shape
+    batches = _batches(source, prepare, counted)
     first = next(batches)
 
     def every() -> Iterator[pa.RecordBatch]:
@@ -76,7 +79,7 @@ def write_vector(source: ObjectSource, path: Path, form: Format) -> int:
             crs="EPSG:4326" if in_degrees else source.crs.to_wkt(),
             **_OPTIONS.get(str(form.driver), {}),
         )
-    return counted.rows
+    return counted.written, counted.left_out
 
 
 def add_style(path: Path, qml: str) -> None:
@@ -113,8 +116,23 @@ def add_style(path: Path, qml: str) -> None:
         )
 
 
+@dataclass(slots=True)
 class _Counted:
-    rows = 0
+    """How many objects have passed."""
+
+    keep_lost: bool
+    """Whether objects without geometry pass."""
+    written: int = 0
+    left_out: int = 0
+
+    def choose(self, part: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """Return what passes of a part, counted."""
+        shapes = part.geometry.to_numpy()
+        lost = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+        chosen = part if self.keep_lost or not lost.any() else part[~lost]
+        self.written += len(chosen)
+        self.left_out += len(part) - len(chosen)
+        return chosen
 
 
 def _batches(
@@ -122,8 +140,7 @@ def _batches(
     prepare: Callable[[gpd.GeoDataFrame], np.ndarray],
     counted: _Counted,
 ) -> Iterator[pa.RecordBatch]:
-    for part in source.parts():
-        counted.rows += len(part)
+    for part in map(counted.choose, source.parts()):
         shapes = np.asarray(shapely.to_wkb(prepare(part), flavor="iso"), object)
         columns = {
             name: _plain(pa.array(values))

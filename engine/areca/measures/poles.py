@@ -1,0 +1,329 @@
+"""The largest circle inside each of many polygons.
+
+Its centre is the pole of inaccessibility (Garcia-Castellanos and Lombardo 2007). Found
+as polylabel does (Agafonkin 2016): squares cover the polygon, those that can hold no
+better place fall, the others are cut in four. Here all polygons go down one level
+together, and the distance to the outline is first taken to its vertices alone, which is
+a fifth of the work and never too small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from areca.measures.enclosing import Discs
+from areca.measures.hulls import first_largest
+from areca.measures.rings import edges_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from areca.measures.rings import Rings, Sizes
+
+TOLERANCE = 0.01
+"""The circle found is smaller than the largest one by this share at most."""
+SPACING = 0.25
+"""Distance of points on the outline, in area / perimeter. No inscribed radius is less
+than that, so the distance to the points is at most 0.8 % over that to the outline."""
+SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Polygons with like numbers of edges are looked at together. Those with more than the
+last go to GEOS one by one: slivers of 15 : 1 and more, large outlines of many pixels."""
+SEGMENT_COST = 4
+"""What the distance to an edge costs, in distances to a point."""
+PAIRS = 1 << 17
+"""Pairs of place and edge at a time: they stay in the cache."""
+ACROSS = 3
+"""Squares across the short side of the bounds, to begin with: one is in the middle."""
+
+
+class _Outlines:
+    """Outlines of like length, shape (outline, edge) each.
+
+    Short ones are filled up with edges of no length.
+    """
+
+    def __init__(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        end_x: NDArray[np.float64],
+        end_y: NDArray[np.float64],
+        *,
+        dense: bool,
+    ) -> None:
+        """Keep edges from (x, y) to (end_x, end_y).
+
+        `dense` says that points lie so close that the distance to them will do.
+        """
+        self.x, self.y = x, y
+        self._end_y = end_y
+        self._along_x, self._along_y = end_x - x, end_y - y
+        square = self._along_x**2 + self._along_y**2
+        self._per_square = 1 / np.where(square > 0, square, 1.0)
+        # Single precision is 10,000 times finer than what the points leave out.
+        self._points = (
+            (x.astype(np.float32), y.astype(np.float32)) if dense else None
+        )
+
+    def distances(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], row: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the distance of places to outlines, shape (n,).
+
+        It may be too large, by 0.8 %, but not too small.
+        """
+        if self._points is None:
+            return self.exact_distances(x, y, row)
+        found = np.empty(len(x))
+        for part in self._parts(len(x)):
+            east, north = (points[row[part]] for points in self._points)
+            east -= x[part, None].astype(np.float32)
+            north -= y[part, None].astype(np.float32)
+            east *= east
+            north *= north
+            east += north
+            found[part] = east.min(axis=1)
+        return np.sqrt(found)
+
+    def exact_distances(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], row: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the distance of places to the edges of outlines, shape (n,)."""
+        found = np.empty(len(x))
+        for part in self._parts(len(x)):
+            at = row[part]
+            east, north = x[part, None] - self.x[at], y[part, None] - self.y[at]
+            along_x, along_y = self._along_x[at], self._along_y[at]
+            share = east * along_x
+            share += north * along_y
+            share *= self._per_square[at]
+            np.clip(share, 0.0, 1.0, out=share)
+            along_x *= share
+            along_y *= share
+            east -= along_x
+            north -= along_y
+            east *= east
+            north *= north
+            east += north
+            found[part] = east.min(axis=1)
+        return np.sqrt(found)
+
+    def cover(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], row: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Return whether places lie inside, shape (n,).
+
+        A ray to the east then crosses the outline an odd number of times.
+        """
+        found = np.empty(len(x), dtype=bool)
+        for part in self._parts(len(x)):
+            at, north = row[part], y[part, None]
+            place, edge = np.nonzero((self.y[at] > north) != (self._end_y[at] > north))
+            at = at[place]
+            rise = self._along_y[at, edge]
+            over = y[part][place] - self.y[at, edge]
+            east = x[part][place] - self.x[at, edge]
+            # Where the ray meets the edge, without a division by a small rise.
+            right = (east * rise < self._along_x[at, edge] * over) == (rise > 0)
+            count = np.bincount(place[right], minlength=len(north))
+            found[part] = count % 2 == 1
+        return found
+
+    def _parts(self, count: int) -> Iterator[slice]:
+        step = max(1, PAIRS // self.x.shape[1])
+        for start in range(0, count, step):
+            yield slice(start, start + step)
+
+
+def inscribed_discs(rings: Rings, sizes: Sizes) -> Discs:
+    """Find the largest circle inside each polygon.
+
+    Args:
+        rings: Of valid polygons, in metres.
+        sizes: What `sizes_of` says of them.
+
+    Returns:
+        Centres and radii; the radius is at most TOLERANCE short of the largest. NaN
+        where there is no area.
+    """
+    found = np.full((3, len(sizes.area)), np.nan)
+    solid = sizes.area > 0
+    spacing = SPACING * sizes.area / sizes.perimeter
+    solids = rings if solid.all() else rings.taken(solid)
+    for rows, outlines in _by_length(solids, spacing[solid]):
+        at = np.flatnonzero(solid)[rows]
+        found[:, at] = (
+            _largest_inside(outlines)
+            if isinstance(outlines, _Outlines)
+            else _by_geos(outlines, TOLERANCE / SPACING * spacing[at])
+        )
+    return Discs(x=found[0], y=found[1], radius=found[2])
+
+
+def _by_length(
+    rings: Rings, spacing: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.intp], _Outlines | NDArray[np.object_]]]:
+    """Sort objects by what they are looked at with: rows, and their outlines."""
+    east, north = edges_of(rings)
+    owner = np.repeat(rings.owner, rings.lengths)
+    pieces = np.zeros(len(owner), dtype=np.intp)  # of the edge that begins here
+    pieces[:-1] = np.ceil(
+        np.sqrt(east * east + north * north) / spacing[owner[:-1]]
+    ).clip(max=SIZES[-1] + 1)
+    edges = np.bincount(owner, pieces > 0, len(spacing))
+    points = np.bincount(owner, pieces, len(spacing))
+    dense = points <= SEGMENT_COST * edges
+    size = np.searchsorted(SIZES, np.where(dense, points, edges))
+    for kind in np.unique(2 * size + dense):
+        chosen = 2 * size + dense == kind
+        part = rings.taken(chosen)
+        if kind >= 2 * len(SIZES):
+            yield np.flatnonzero(chosen), _polygons(part)
+            continue
+        cut = pieces[chosen[owner]]
+        outlines = _outlines(part, cut if kind % 2 else np.minimum(cut, 1), SIZES[kind // 2], dense=bool(kind % 2))
+        yield np.flatnonzero(chosen), outlines
+
+
+def _outlines(
+    rings: Rings, pieces: NDArray[np.intp], width: int, *, dense: bool
+) -> _Outlines:
+    """Cut the edges of rings, each into so many pieces, and fill up to one width."""
+    begin = np.flatnonzero(pieces)
+    count = pieces[begin]
+    last = np.cumsum(count) - 1
+    counts = np.bincount(
+        np.repeat(rings.owner, rings.lengths), pieces, minlength=rings.owner[-1] + 1
+    ).astype(np.intp)[:, None]
+    place = np.arange(width)
+    at = np.cumsum(counts, axis=0) - counts + np.minimum(place, counts - 1)
+    spare = place >= counts
+    cut = len(last) < np.sum(count)
+    share = (np.arange(last[-1] + 1) - np.repeat(last - count + 1, count)) / np.repeat(
+        count, count
+    )
+
+    def ends(
+        values: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        here, there = values[begin], values[begin + 1]
+        if not cut:
+            return here[at], np.where(spare, here[at], there[at])
+        one = np.repeat(here, count) + share * np.repeat(there - here, count)
+        # A piece ends exactly where the next one begins, or rays slip between them.
+        other = np.roll(one, -1)
+        other[last] = there
+        return one[at], np.where(spare, one[at], other[at])
+
+    (x, end_x), (y, end_y) = ends(rings.x), ends(rings.y)
+    return _Outlines(x, y, end_x, end_y, dense=dense)
+
+
+def _largest_inside(outlines: _Outlines) -> NDArray[np.float64]:
+    """Return x, y and radius of the largest circle in each outline, shape (3, n)."""
+    count = len(outlines.x)
+    best_x, best_y, best = np.zeros(count), np.zeros(count), np.zeros(count)
+    x, y, half, row = _first_squares(outlines)
+    inside = np.zeros(len(x), dtype=bool)
+    while len(x):
+        reach = half * np.sqrt(2)
+        distance = outlines.distances(x, y, row)
+        # A square that the outline does not touch is inside or outside as a whole.
+        hopeful = distance + reach > best[row] * (1 + TOLERANCE)
+        asked = np.flatnonzero(hopeful & ~inside & (distance > reach))
+        inside[asked] = outlines.cover(x[asked], y[asked], row[asked])
+        hopeful[asked] = inside[asked]
+        x, y, half, row = x[hopeful], y[hopeful], half[hopeful], row[hopeful]
+        inside, distance = inside[hopeful], distance[hopeful]
+        if not len(x):
+            break
+        # The most promising place of each outline is looked at closely.
+        top = first_largest(distance, np.flatnonzero(np.diff(row, prepend=-1)))
+        asked = top[~inside[top]]
+        out = asked[~outlines.cover(x[asked], y[asked], row[asked])]
+        top = top[~np.isin(top, out)]
+        here = row[top]
+        exact = outlines.exact_distances(x[top], y[top], here)
+        better = exact > best[here]
+        here, top = here[better], top[better]
+        best_x[here], best_y[here], best[here] = x[top], y[top], exact[better]
+        left = distance + half * np.sqrt(2) > best[row] * (1 + TOLERANCE)
+        x, y, half, row, inside = _cut_in_four(
+            x[left], y[left], half[left], row[left], inside[left]
+        )
+    return np.stack([best_x, best_y, best])
+
+
+def _first_squares(
+    outlines: _Outlines,
+) -> tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]
+]:
+    """Cover the bounds of each outline: middles, half sides and rows of the squares."""
+    low_x, low_y = outlines.x.min(axis=1), outlines.y.min(axis=1)
+    width, height = outlines.x.max(axis=1) - low_x, outlines.y.max(axis=1) - low_y
+    side = np.minimum(width, height) / ACROSS
+    columns = np.ceil(width / side - 1e-9).astype(np.intp)
+    count = columns * np.ceil(height / side - 1e-9).astype(np.intp)
+    row = np.repeat(np.arange(len(side)), count)
+    number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    step_y, step_x = np.divmod(number, columns[row])
+    x = low_x[row] + (step_x + 0.5) * side[row]
+    y = low_y[row] + (step_y + 0.5) * side[row]
+    return x, y, side[row] / 2, row
+
+
+def _cut_in_four(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    half: NDArray[np.float64],
+    row: NDArray[np.intp],
+    inside: NDArray[np.bool_],
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.intp],
+    NDArray[np.bool_],
+]:
+    """Return four squares in place of each, shape (4 n,), still in order of rows."""
+    quarter = half[:, None] / 2
+    return (
+        (x[:, None] + quarter * [-1, 1, -1, 1]).ravel(),
+        (y[:, None] + quarter * [-1, -1, 1, 1]).ravel(),
+        np.repeat(half / 2, 4),
+        np.repeat(row, 4),
+        np.repeat(inside, 4),
+    )
+
+
+def _polygons(rings: Rings) -> NDArray[np.object_]:
+    """Put rings together again, as one multipolygon for each object."""
+    shells = np.flatnonzero(rings.sign > 0)
+    objects = np.flatnonzero(np.diff(rings.owner[shells], prepend=-1))
+    offsets = (
+        np.append(rings.starts, len(rings.x)),
+        np.append(shells, len(rings.starts)),
+        np.append(objects, len(shells)),
+    )
+    coordinates = np.column_stack([rings.x, rings.y])
+    return np.asarray(
+        shapely.from_ragged_array(
+            shapely.GeometryType.MULTIPOLYGON, coordinates, offsets
+        )
+    )
+
+
+def _by_geos(
+    geometry: NDArray[np.object_], tolerance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return x, y and radius of the largest circle in polygons, shape (3, n)."""
+    radii = shapely.maximum_inscribed_circle(geometry, tolerance=tolerance)
+    ends = shapely.get_coordinates(radii).reshape(-1, 2, 2)
+    return np.vstack([ends[:, 0].T, shapely.length(radii)])

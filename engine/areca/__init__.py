@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from areca.catalog import open_cube, search
     from areca.features import stack_features
     from areca.inference import Prediction, PredictOptions, predict
-    from areca.measures import circles, measure, read_objects, write_objects
+    from areca.measures import (
+        MeasureOptions,
+        bounding_geometry,
+        circles,
+        measure,
+        read_objects,
+        write_objects,
+    )
     from areca.models.handle import list_models, load_model
 
 _HOMES = {
+    "MeasureOptions": "areca.measures",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
+    "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
     "list_models": "areca.models.handle",
     "load_model": "areca.models.handle",
@@ -32,8 +41,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "MeasureOptions",
     "PredictOptions",
     "Prediction",
+    "bounding_geometry",
     "circles",
     "list_models",
     "load_model",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from areca.measures.hulls import Calipers, Hulls
     from areca.measures.options import MeasureOptions
     from areca.measures.placing import PlacedPolygons
-    from areca.measures.rings import Rings, Sizes
+    from areca.measures.rings import Sizes
 
 BOUNDING = (
     "bounding_radius_m",
@@ -35,6 +35,9 @@ BOUNDING = (
     "circularity",
 )
 """The columns that the option `bounding` adds, in this order."""
+
+FILLS = 1e-3
+"""Share of a rectangle that an outline may leave free and still be one."""
 
 Columns = dict[str, "NDArray[np.float64]"]
 
@@ -76,12 +79,9 @@ def polygon_columns(
     sizes = polygons.sizes
     columns: Columns = {"area_m2": sizes.area.copy()}
     columns["perimeter_m"] = sizes.perimeter.copy()
-    needed = estimators.box | (estimators.bounding & (sizes.area > 0))
-    if options.rectangle or options.bounding:
-        needed[:] = True
-    columns |= _around(polygons.rings, sizes, needed, estimators, options)
+    columns |= _around(polygons, estimators, options)
     if options.bounding or estimators.inscribed.any():
-        columns |= _inside(polygons.rings, sizes, estimators, options)
+        columns |= _inside(polygons, estimators, options)
     _as_ellipses(columns, estimators.box, sizes)
     columns["radius_m"] = np.sqrt(columns["area_m2"] / np.pi)
     _as_discs(columns, estimators.disc, sizes)
@@ -157,18 +157,17 @@ def smallest_by_width(hulls: Hulls, found: Calipers) -> NDArray[np.intp]:
 
 
 def _around(
-    rings: Rings,
-    sizes: Sizes,
-    rows: NDArray[np.bool_],
-    estimators: Estimators,
-    options: MeasureOptions,
+    polygons: PlacedPolygons, estimators: Estimators, options: MeasureOptions
 ) -> Columns:
-    """Return what lies around some objects: rectangle, calipers, circle."""
+    """Return what lies around objects: rectangle, calipers, circle; NaN if unwanted."""
     names = ["width_m", "length_m", "orientation_deg"]
     if options.bounding or estimators.bounding.any():
         names += ["bounding_radius_m", "feret_min_m", "feret_max_m"]
-    columns = {name: np.full(len(rows), np.nan) for name in names}
-    rows = rows & (sizes.area > 0)
+    rings, sizes = polygons.rings, polygons.sizes
+    columns = {name: np.full(len(sizes.area), np.nan) for name in names}
+    rows = polygons.is_flat & (sizes.area > 0)
+    if not (options.rectangle or options.bounding):
+        rows = rows & (estimators.box | estimators.bounding)
     if not rows.any():
         return columns
     if not rows.all():
@@ -189,10 +188,12 @@ def _around(
 
 
 def _inside(
-    rings: Rings, sizes: Sizes, estimators: Estimators, options: MeasureOptions
+    polygons: PlacedPolygons, estimators: Estimators, options: MeasureOptions
 ) -> Columns:
     """Return the largest circle inside each outline, NaN where it is not wanted."""
+    rings, sizes = polygons.rings, polygons.sizes
     rows = estimators.inscribed | (estimators.outline & options.bounding)
+    rows = rows & polygons.is_flat & (sizes.area > 0)
     discs = np.full((3, len(rows)), np.nan)
     if rows.any():
         if not rows.all():
@@ -207,8 +208,12 @@ def _as_ellipses(columns: Columns, rows: NDArray[np.bool_], sizes: Sizes) -> Non
     if not rows.any():
         return
     width, length = columns["width_m"][rows], columns["length_m"][rows]
+    around, own = width * length, sizes.area[rows]
+    # A box is a little narrower at its poleward side, and fills its rectangle but for
+    # that: its own area is the mean.
+    fills = own > (1 - FILLS) * around
     values = {
-        "area_m2": np.pi / 4 * width * length,
+        "area_m2": np.pi / 4 * np.where(fills, own, around),
         "perimeter_m": ellipse_perimeter(width, length),
         "bounding_radius_m": length / 2,
         "inscribed_radius_m": width / 2,

@@ -58,6 +58,27 @@ class Earth:
         return x, y
 
     @property
+    def turn(self) -> float | None:
+        """Once around the Earth in CRS units, where x goes on at the antimeridian.
+
+        None for a map on which that is one place or none. Mercator, for one, brings
+        what lies past 180 degrees back in at the other side.
+        """
+        across = self.coordinates(np.array([np.pi, -np.pi]), np.zeros(2))[0]
+        world = float(across[0] - across[1])
+        # On other maps both are one place: rounding must not pass for a world of 1 nm.
+        least = 1.0 if self.to_angles is None else self.semi_major_m
+        return world if np.isfinite(world) and world >= least else None
+
+    def in_one_piece(
+        self, x: NDArray[np.float64], centre: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return x of shapes around `centre` that go on past the edge of the map."""
+        if self.turn is None:
+            return x
+        return np.asarray(x - self.turn * np.rint((x - centre) / self.turn))
+
+    @property
     def geod(self) -> pyproj.Geod:
         """Geodesics on this ellipsoid."""
         return pyproj.Geod(a=self.semi_major_m, es=self.eccentricity_squared)

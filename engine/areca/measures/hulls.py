@@ -102,11 +102,11 @@ def hulls_of_rings(rings: Rings, sizes: Sizes) -> Hulls:
     others = rings.taken(~star)
     owner = np.repeat(others.owner, others.lengths)
     points = shapely.multipoints(np.column_stack([others.x, others.y]), indices=owner)
-    return _merged(found, hulls_of(points), star)
+    return _merged(found, hulls_of(np.asarray(points)), star)
 
 
 def hulls_of(geometry: NDArray[np.object_]) -> Hulls:
-    """Find the convex hulls of geometries in metres, none empty, shape (object,)."""
+    """Return the convex hulls of geometries in metres, none empty, shape (object,)."""
     hull = shapely.orient_polygons(shapely.convex_hull(geometry))
     coordinates, owner = shapely.get_coordinates(hull, return_index=True)
     counts = shapely.get_num_coordinates(hull).astype(np.intp)
@@ -122,7 +122,7 @@ def hulls_of(geometry: NDArray[np.object_]) -> Hulls:
 
 
 def calipers(hulls: Hulls) -> Calipers:
-    """Turn calipers around hulls."""
+    """Return what calipers find on every edge of hulls."""
     after = hulls.following
     east, north = hulls.x[after] - hulls.x, hulls.y[after] - hulls.y
     length = np.sqrt(east * east + north * north)
@@ -214,7 +214,7 @@ def first_largest(
 
 
 def _hulls_of_stars(rings: Rings, is_ccw: NDArray[np.bool_]) -> Hulls:
-    """Find the hulls of rings whose vertices are in order of angle around the origin.
+    """Return the hulls of rings whose vertices are in order of angle around 0.
 
     As in Graham's scan (1972), a vertex that does not turn outwards is no corner of the
     hull. All such vertices go at once, in rounds, until none is left: one that is

@@ -1,9 +1,10 @@
 """Small objects to metres by a local map of second order, not vertex by vertex.
 
-Transforming a vertex through PROJ costs more than everything that is measured with it.
-Over a few hundred metres a map projection is a polynomial of second order to 1e-9: eight
-places around an object tell it, six to find the polynomial and two to try it. Where the
-two do not agree (large objects, the edge of a map), vertices are transformed one by one.
+Transforming a vertex through PROJ costs more than all that is measured with it. Over a
+few hundred metres a map projection is a polynomial of second order to 1e-9: eight
+places around an object tell it, six to find the polynomial and two to try it. Where
+these do not agree (large objects, the edge of a map), vertices go through PROJ one by
+one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ FRAME_REACH = 3e-4
 """Largest object (from its middle, in earth radii) that a local frame is used for.
 
 About 2 km, less towards the poles; the frame is off by 1e-7 of the area there."""
+PLANE_REACH = 0.1
+"""Largest object that a plane is used for at all, 640 km."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +126,29 @@ def nearby_maps(earth: Earth, bounds: NDArray[np.float64]) -> NearbyMaps:
     )
 
 
-def too_large(
-    frames: LocalFrames, reach_m: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def too_large(frames: LocalFrames, reach_m: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return True where a frame would be off by more than 1e-7 of the area.
 
     Args:
         frames: Frames of the objects.
         reach_m: Distance from the middle to the far end of each, shape (object,).
     """
+    return _steepness(frames, reach_m) > FRAME_REACH
+
+
+def beyond_plane(
+    frames: LocalFrames, reach_m: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return True where lengths in a frame would be off by about 1 % or more."""
+    return _steepness(frames, reach_m) > PLANE_REACH
+
+
+def _steepness(
+    frames: LocalFrames, reach_m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the angle that an object spans; near a pole its meridians turn faster."""
     slope = np.maximum(1.0, np.abs(np.tan(frames.latitude)))
-    return np.asarray(reach_m / frames.earth.semi_major_m * slope > FRAME_REACH)
+    return np.asarray(reach_m / frames.earth.semi_major_m * slope)
 
 
 def _terms(at: NDArray[np.float64]) -> NDArray[np.float64]:

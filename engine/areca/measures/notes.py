@@ -25,15 +25,16 @@ HEIGHTS = "heights ignored"
 """Vertices had a third coordinate."""
 LARGE = "large"
 """Beyond a local frame (some 2 km): area and perimeter come from geodesics; rectangle,
-calipers and circles are those of a plane, off by about (size / 12,000 km)**2."""
+calipers and circles are those of a plane, off by about (reach / 6,400 km)**2, and NaN
+where that is 1 % or more."""
 
 
 def notes_of(flags: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.object_]:
     """Return the notes of each object, shape (n,), from masks of shape (n,) by note."""
     count = len(next(iter(flags.values())))
-    notes = np.full(count, None, dtype=np.object_)
+    notes, noted = np.full(count, None, dtype=np.object_), np.zeros(count, dtype=bool)
     for note, mask in flags.items():
-        first = mask & np.equal(notes, None)
-        notes[mask & ~first] += f"; {note}"
-        notes[first] = note
+        notes[mask & noted] += f"; {note}"
+        notes[mask & ~noted] = note
+        noted |= mask
     return notes

@@ -7,7 +7,9 @@ from typing import Literal, get_args
 
 from areca.errors import InputError
 
-RadiusMethod = Literal["mask", "ellipse_of_box", "model", "bounding_circle", "inscribed"]
+RadiusMethod = Literal[
+    "mask", "ellipse_of_box", "model", "bounding_circle", "inscribed"
+]
 """What a radius means; see `areca.measures.measure`."""
 
 

@@ -10,7 +10,7 @@ import shapely
 
 from areca.errors import GridError
 from areca.measures.frames import LocalFrames, frames_around
-from areca.measures.nearby import nearby_maps, too_large
+from areca.measures.nearby import beyond_plane, nearby_maps, too_large
 from areca.measures.rings import Rings, Sizes, rings_of, sizes_of
 from areca.measures.shapes import is_areal, repaired
 
@@ -36,6 +36,8 @@ class PlacedPolygons:
     was_invalid: NDArray[np.bool_]
     is_large: NDArray[np.bool_]
     """Whether area and perimeter are those of geodesics, shape (object,)."""
+    is_flat: NDArray[np.bool_]
+    """Whether a plane is good enough for all else, shape (object,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class PlacedOthers:
 def placed(
     geometry: NDArray[np.object_], earth: Earth
 ) -> Iterator[PlacedPolygons | PlacedOthers]:
-    """Move geometries into metres, each row in one of the sets that come.
+    """Yield geometries in metres, each row in one of the sets that come.
 
     Args:
         geometry: Not None, not empty, shape (n,), CRS units.
@@ -78,7 +80,7 @@ def placed(
             no = np.zeros(len(near), dtype=bool)
             yield PlacedPolygons(
                 rows=near, rings=rings, sizes=sizes, frames=maps.frames,
-                axis=maps.axis, was_invalid=no, is_large=no,
+                axis=maps.axis, was_invalid=no, is_large=no, is_flat=~no,
             )  # fmt: skip
     rest = ~areal
     rest[rows[~plain]] = True
@@ -96,10 +98,8 @@ def in_metres(
         earth: Their CRS.
 
     Returns:
-        Geometries in metres, and their frames. Heights are dropped.
-
-    Raises:
-        GridError: coordinates that are no place in the CRS.
+        Geometries in metres, and their frames. Heights are dropped. Coordinates that
+        are no place in the CRS end in GridError.
     """
     vertices, owner = shapely.get_coordinates(geometry, return_index=True)
     longitude, latitude = angles_of(vertices, earth)
@@ -132,7 +132,7 @@ def angles_of(
 def _placed_exactly(
     geometry: NDArray[np.object_], rows: NDArray[np.intp], earth: Earth
 ) -> Iterator[PlacedPolygons | PlacedOthers]:
-    """Place what needs more than a local map: see `placed`."""
+    """Yield what needs more than a local map: see `placed`."""
     local, frames = in_metres(geometry[rows], earth)
     local, wrong = repaired(local)
     centre = shapely.get_coordinates(shapely.centroid(local))
@@ -150,7 +150,8 @@ def _placed_exactly(
     rings = rings_of(local)
     sizes = sizes_of(rings)
     area, perimeter = sizes.area.copy(), sizes.perimeter.copy()
-    large = too_large(frames, np.abs(shapely.bounds(local)).max(axis=1))
+    reach = np.abs(shapely.bounds(local)).max(axis=1)
+    large = too_large(frames, reach)
     for row in np.flatnonzero(large):
         area[row], perimeter[row] = _geodesic(local[row], frames, int(row))
     flat = np.isnan(sizes.centre_x)  # a polygon with no area has the centre of a line
@@ -168,6 +169,7 @@ def _placed_exactly(
         axis=nearby_maps(earth, shapely.bounds(geometry[rows])).axis,
         was_invalid=wrong,
         is_large=large,
+        is_flat=~beyond_plane(frames, reach),
     )
 
 

@@ -9,7 +9,6 @@ a fifth of the work and never too small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +30,11 @@ TOLERANCE = 0.01
 SPACING = 0.25
 """Distance of points on the outline, in area / perimeter. No inscribed radius is less
 than that, so the distance to the points is at most 0.8 % over that to the outline."""
+LEAST = 0.9
+"""Radius that every polygon has room for, in area / perimeter, with some slack."""
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-"""Polygons with like numbers of edges are looked at together. Those with more than the
-last go to GEOS one by one: slivers of 15 : 1 and more, large outlines of many pixels."""
+"""Polygons with like numbers of edges are looked at together. Those with more go one by
+one to GEOS: slivers of 15 : 1 and more, large outlines of many pixels."""
 SEGMENT_COST = 4
 """What the distance to an edge costs, in distances to a point."""
 PAIRS = 1 << 17
@@ -67,9 +68,7 @@ class _Outlines:
         square = self._along_x**2 + self._along_y**2
         self._per_square = 1 / np.where(square > 0, square, 1.0)
         # Single precision is 10,000 times finer than what the points leave out.
-        self._points = (
-            (x.astype(np.float32), y.astype(np.float32)) if dense else None
-        )
+        self._points = (x.astype(np.float32), y.astype(np.float32)) if dense else None
 
     def distances(
         self, x: NDArray[np.float64], y: NDArray[np.float64], row: NDArray[np.intp]
@@ -159,7 +158,7 @@ def inscribed_discs(rings: Rings, sizes: Sizes) -> Discs:
     for rows, outlines in _by_length(solids, spacing[solid]):
         at = np.flatnonzero(solid)[rows]
         found[:, at] = (
-            _largest_inside(outlines)
+            _largest_inside(outlines, LEAST / SPACING * spacing[at])
             if isinstance(outlines, _Outlines)
             else _by_geos(outlines, TOLERANCE / SPACING * spacing[at])
         )
@@ -169,13 +168,12 @@ def inscribed_discs(rings: Rings, sizes: Sizes) -> Discs:
 def _by_length(
     rings: Rings, spacing: NDArray[np.float64]
 ) -> Iterator[tuple[NDArray[np.intp], _Outlines | NDArray[np.object_]]]:
-    """Sort objects by what they are looked at with: rows, and their outlines."""
+    """Yield objects that are looked at together: rows, and their outlines."""
     east, north = edges_of(rings)
     owner = np.repeat(rings.owner, rings.lengths)
-    pieces = np.zeros(len(owner), dtype=np.intp)  # of the edge that begins here
-    pieces[:-1] = np.ceil(
-        np.sqrt(east * east + north * north) / spacing[owner[:-1]]
-    ).clip(max=SIZES[-1] + 1)
+    length = np.sqrt(east * east + north * north)
+    # Of the edge that begins at each vertex; none where a ring ends.
+    pieces = np.ceil(length / spacing[owner]).clip(max=SIZES[-1] + 1).astype(np.intp)
     edges = np.bincount(owner, pieces > 0, len(spacing))
     points = np.bincount(owner, pieces, len(spacing))
     dense = points <= SEGMENT_COST * edges
@@ -187,14 +185,19 @@ def _by_length(
             yield np.flatnonzero(chosen), _polygons(part)
             continue
         cut = pieces[chosen[owner]]
-        outlines = _outlines(part, cut if kind % 2 else np.minimum(cut, 1), SIZES[kind // 2], dense=bool(kind % 2))
+        outlines = _outlines(
+            part,
+            cut if kind % 2 else np.minimum(cut, 1),
+            SIZES[kind // 2],
+            dense=bool(kind % 2),
+        )
         yield np.flatnonzero(chosen), outlines
 
 
 def _outlines(
     rings: Rings, pieces: NDArray[np.intp], width: int, *, dense: bool
 ) -> _Outlines:
-    """Cut the edges of rings, each into so many pieces, and fill up to one width."""
+    """Return rings with edges cut into so many pieces, filled up to one width."""
     begin = np.flatnonzero(pieces)
     count = pieces[begin]
     last = np.cumsum(count) - 1
@@ -225,8 +228,13 @@ def _outlines(
     return _Outlines(x, y, end_x, end_y, dense=dense)
 
 
-def _largest_inside(outlines: _Outlines) -> NDArray[np.float64]:
-    """Return x, y and radius of the largest circle in each outline, shape (3, n)."""
+def _largest_inside(
+    outlines: _Outlines, least: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return x, y and radius of the largest circle in each outline, shape (3, n).
+
+    Squares that cannot hold a radius of `least`, shape (n,), fall at once.
+    """
     count = len(outlines.x)
     best_x, best_y, best = np.zeros(count), np.zeros(count), np.zeros(count)
     x, y, half, row = _first_squares(outlines)
@@ -235,7 +243,8 @@ def _largest_inside(outlines: _Outlines) -> NDArray[np.float64]:
         reach = half * np.sqrt(2)
         distance = outlines.distances(x, y, row)
         # A square that the outline does not touch is inside or outside as a whole.
-        hopeful = distance + reach > best[row] * (1 + TOLERANCE)
+        bar = np.maximum(best * (1 + TOLERANCE), least)
+        hopeful = distance + reach > bar[row]
         asked = np.flatnonzero(hopeful & ~inside & (distance > reach))
         inside[asked] = outlines.cover(x[asked], y[asked], row[asked])
         hopeful[asked] = inside[asked]
@@ -253,7 +262,8 @@ def _largest_inside(outlines: _Outlines) -> NDArray[np.float64]:
         better = exact > best[here]
         here, top = here[better], top[better]
         best_x[here], best_y[here], best[here] = x[top], y[top], exact[better]
-        left = distance + half * np.sqrt(2) > best[row] * (1 + TOLERANCE)
+        bar = np.maximum(best * (1 + TOLERANCE), least)
+        left = distance + half * np.sqrt(2) > bar[row]
         x, y, half, row, inside = _cut_in_four(
             x[left], y[left], half[left], row[left], inside[left]
         )
@@ -265,7 +275,7 @@ def _first_squares(
 ) -> tuple[
     NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]
 ]:
-    """Cover the bounds of each outline: middles, half sides and rows of the squares."""
+    """Return squares that cover the bounds of outlines: middles, half sides, rows."""
     low_x, low_y = outlines.x.min(axis=1), outlines.y.min(axis=1)
     width, height = outlines.x.max(axis=1) - low_x, outlines.y.max(axis=1) - low_y
     side = np.minimum(width, height) / ACROSS
@@ -304,7 +314,7 @@ def _cut_in_four(
 
 
 def _polygons(rings: Rings) -> NDArray[np.object_]:
-    """Put rings together again, as one multipolygon for each object."""
+    """Return rings put together again, as one multipolygon for each object."""
     shells = np.flatnonzero(rings.sign > 0)
     objects = np.flatnonzero(np.diff(rings.owner[shells], prepend=-1))
     offsets = (

@@ -39,6 +39,11 @@ class Rings:
         return np.diff(self.starts, append=len(self.x))
 
     @property
+    def lasts(self) -> NDArray[np.intp]:
+        """Last vertex of each ring, shape (ring,)."""
+        return np.append(self.starts[1:], len(self.x)) - 1
+
+    @property
     def firsts(self) -> NDArray[np.intp]:
         """First ring of each object, shape (object,)."""
         return np.flatnonzero(np.diff(self.owner, prepend=-1))
@@ -123,14 +128,16 @@ def rings_of(geometry: NDArray[np.object_]) -> Rings:
 
 
 def edges_of(rings: Rings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the way from each vertex to the next, shape (vertex - 1,) each.
+    """Return the way from each vertex to the next, shape (vertex,) each.
 
-    It is 0 from the last vertex of a ring to the first of the next one.
+    It is 0 at the last vertex of a ring. (Of every ring: sums over objects then have
+    the same terms wherever an object stands, and so the same bits.)
     """
-    east, north = np.diff(rings.x), np.diff(rings.y)
-    gaps = rings.starts[1:] - 1
-    east[gaps] = north[gaps] = 0.0
-    return east, north
+    steps = np.zeros((2, len(rings.x)))
+    for step, values in zip(steps, (rings.x, rings.y), strict=True):
+        np.subtract(values[1:], values[:-1], out=step[:-1])
+    steps[:, rings.lasts] = 0.0
+    return steps[0], steps[1]
 
 
 def sizes_of(rings: Rings) -> Sizes:
@@ -143,23 +150,22 @@ def sizes_of(rings: Rings) -> Sizes:
         Area and centroid by Green's theorem. They are right for valid polygons; which
         way a ring runs does not matter.
     """
-    x, y, starts, gaps = rings.x, rings.y, rings.starts, rings.starts[1:] - 1
+    x, y, starts, lasts = rings.x, rings.y, rings.starts, rings.lasts
     east, north = edges_of(rings)
-    cross = x[:-1] * north - y[:-1] * east  # twice the area of a triangle
+    cross = x * north - y * east  # twice the area of a triangle
     twice = np.add.reduceat(cross, starts)
     turn = np.sign(twice) * rings.sign
     sums = [
         np.abs(twice) * rings.sign,
         # np.hypot guards against overflow, which costs more than all the rest.
         np.add.reduceat(np.sqrt(east * east + north * north), starts),
-        np.add.reduceat((x[:-1] + x[1:]) * cross, starts) * turn,
-        np.add.reduceat((y[:-1] + y[1:]) * cross, starts) * turn,
+        np.add.reduceat((2 * x + east) * cross, starts) * turn,
+        np.add.reduceat((2 * y + north) * cross, starts) * turn,
     ]
-    cross[gaps] = cross[gaps - 1]  # the gap between rings is no edge that turns back
+    cross[lasts] = cross[lasts - 1]  # nothing turns back between two rings
     ahead = np.minimum.reduceat(cross, starts) > 0
     back = np.maximum.reduceat(cross, starts) < 0
-    rises = (y[:-1] < 0) & (y[1:] >= 0)
-    rises[gaps] = False
+    rises = (y < 0) & (y + north >= 0)
     once = np.add.reduceat(rises, starts, dtype=np.intp) == 1
     star, ccw = (ahead | back) & once, twice > 0
     if len(firsts := rings.firsts) < len(starts):

@@ -203,15 +203,17 @@ def _names(options: MeasureOptions, *, errors: bool) -> list[str]:
 def _chunks(
     geometry: NDArray[np.object_], rows: NDArray[np.intp]
 ) -> Iterator[NDArray[np.intp]]:
-    """Cut rows into stretches that are measured at a time."""
+    """Yield stretches of rows that are measured at a time."""
     vertices = np.cumsum(shapely.get_num_coordinates(geometry[rows]))
     # Objects and vertices are counted in chunks; a new one begins where either says so.
     chunk = vertices // CHUNK_VERTICES + np.arange(len(rows)) // CHUNK_OBJECTS
-    yield from (part for part in np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
-                if len(part))  # fmt: skip
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
 
 
-def _middle(part: PlacedPolygons | PlacedOthers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _middle(
+    part: PlacedPolygons | PlacedOthers,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the centroids of placed geometries, m."""
     if isinstance(part, PlacedPolygons):
         return part.sizes.centre_x, part.sizes.centre_y

@@ -94,7 +94,7 @@ def smooth_perimeter(rings: Rings, axis: NDArray[np.float64]) -> NDArray[np.floa
     """
     east, north = edges_of(rings)
     counts = rings.vertex_counts
-    cosine, sine = (np.repeat(f(axis), counts)[:-1] for f in (np.cos, np.sin))
+    cosine, sine = (np.repeat(f(axis), counts) for f in (np.cos, np.sin))
     reach = np.abs(east * cosine + north * sine) + np.abs(north * cosine - east * sine)
     total = np.add.reduceat(reach, rings.starts[rings.firsts])
     return np.asarray(np.pi / 4 * total)

@@ -181,5 +181,7 @@ def _geodesic(
     metres = shapely.get_coordinates(oriented)
     angles = frames.angles(metres[:, 0], metres[:, 1], np.full(len(metres), row))
     degrees = shapely.set_coordinates(oriented, np.degrees(np.column_stack(angles)))
-    area, perimeter = frames.earth.geod.geometry_area_perimeter(degrees)
-    return abs(area), perimeter
+    geod = frames.earth.geod
+    # The perimeter that comes with the area leaves out holes.
+    area, _ = geod.geometry_area_perimeter(degrees)
+    return abs(area), geod.geometry_length(shapely.boundary(degrees))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import dask_geopandas as dgpd
@@ -14,10 +13,11 @@ from dask.dataframe.dispatch import make_meta
 
 from areca.errors import GridError
 from areca.measures import notes
+from areca.measures.centres import centre_columns, place_poles
 from areca.measures.columns import BOUNDING, Columns, Estimators, polygon_columns
-from areca.measures.frames import earth_of, wrapped
+from areca.measures.frames import earth_of
 from areca.measures.options import MeasureOptions
-from areca.measures.placing import PlacedOthers, PlacedPolygons, placed
+from areca.measures.placing import PlacedPolygons, placed
 from areca.measures.shapes import (
     is_areal,
     is_quadrilateral,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-    from areca.measures.frames import Earth, LocalFrames
 
 Table = TypeVar("Table", gpd.GeoDataFrame, dgpd.GeoDataFrame)
 
@@ -168,12 +166,12 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
     for rows in _chunks(geometry, np.flatnonzero(present)):
         for part in placed(geometry[rows], earth):
             at = rows[part.rows]
-            found = _centres(earth, part.frames, _middle(part))
+            found: Columns = centre_columns(part, earth)
             if isinstance(part, PlacedPolygons):
                 repaired[at], large[at] = part.was_invalid, part.is_large
                 estimators = _estimators(geometry[at], method[at], options, pixel, at)
                 found |= polygon_columns(part, estimators, options)
-                _place_poles(earth, part.frames, found)
+                place_poles(found, part, earth)
             for name in found.keys() & columns.keys():
                 columns[name][at] = found[name]
     if options.notes:
@@ -209,15 +207,6 @@ def _chunks(
     chunk = vertices // CHUNK_VERTICES + np.arange(len(rows)) // CHUNK_OBJECTS
     if len(rows):
         yield from np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
-
-
-def _middle(
-    part: PlacedPolygons | PlacedOthers,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the centroids of placed geometries, m."""
-    if isinstance(part, PlacedPolygons):
-        return part.sizes.centre_x, part.sizes.centre_y
-    return part.x, part.y
 
 
 def _radius_method(
@@ -259,46 +248,3 @@ def _estimators(
         inscribed=np.asarray(method == "inscribed", dtype=bool),
         pixel=None if pixel is None else pixel[rows],
     )
-
-
-def _centres(
-    earth: Earth,
-    frames: LocalFrames,
-    middle: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> Columns:
-    """Return the centres in the CRS and in degrees of WGS 84, shape (n,) each."""
-    x, y = _coordinates(earth, frames, *middle)
-    longitude, latitude = _to_wgs84(earth.crs).transform(x, y)
-    return {
-        "center_x": x,
-        "center_y": y,
-        "center_lon": np.degrees(wrapped(np.radians(longitude))),
-        "center_lat": latitude,
-    }
-
-
-def _place_poles(earth: Earth, frames: LocalFrames, columns: Columns) -> None:
-    """Bring the poles of inaccessibility from metres into the CRS."""
-    if "pole_x" in columns:
-        columns["pole_x"], columns["pole_y"] = _coordinates(
-            earth, frames, columns["pole_x"], columns["pole_y"]
-        )
-
-
-def _coordinates(
-    earth: Earth,
-    frames: LocalFrames,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return coordinates in the CRS of one place in each frame, NaN for NaN."""
-    known = np.isfinite(x)
-    longitude, latitude = frames.angles(x, y, np.arange(len(x)))
-    east, north = np.full((2, len(x)), np.nan)
-    east[known], north[known] = earth.coordinates(longitude[known], latitude[known])
-    return east, north
-
-
-@lru_cache(maxsize=64)
-def _to_wgs84(crs: pyproj.CRS) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

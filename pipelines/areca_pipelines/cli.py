@@ -220,21 +220,61 @@ def _measure(
         str | None,
         typer.Option(help="Column of the class: only objects of one class compete."),
     ] = None,
+    pixel: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of a pixel on the ground in metres, or a column that holds it: "
+            "adds the error of each area and radius."
+        ),
+    ] = None,
+    bounding: Annotated[
+        bool,
+        typer.Option(
+            "--bounding",
+            help="Add bounding and inscribed circle, pole of inaccessibility, calipers "
+            "and circularity.",
+        ),
+    ] = False,
+    radius_method: Annotated[
+        str | None,
+        typer.Option(
+            help="mask, ellipse_of_box, model, bounding_circle or inscribed for all "
+            "objects; by shape if left out."
+        ),
+    ] = None,
+    circles: Annotated[
+        bool,
+        typer.Option(
+            "--circles",
+            help="Write a second file, NAME.circles.parquet, with a circle on the "
+            "ground for each object.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the objects of a vector file in true metres, whatever its CRS.
 
-    [bold]areca measure crowns.gpkg --nms 0.4[/bold] drops duplicates first.
+    [bold]areca measure crowns.gpkg --pixel 0.1 --bounding[/bold]
 
-    Columns named as measures (area_m2, radius_m, ...) are replaced.
+    [bold]areca measure boxes.gpkg --nms 0.4[/bold] drops duplicates first.
+
+    Files of any size; only --nms needs one to fit into memory. Columns named as
+    measures (area_m2, radius_m, ...) are replaced. What was not plain about a shape
+    (null, crossing itself, a point, ...) stands in the column measure_note.
     """
     from areca_pipelines.console import print_measured
-    from areca_pipelines.measuring import Suppression, measure_file
+    from areca_pipelines.measuring import Suppression, measure_file, measure_options
 
-    target = out or Path(f"{file.stem}.measured.parquet")
     suppression = None
     if nms is not None:
         suppression = Suppression(max_overlap=nms, score=score, label=label)
-    print_measured(measure_file(file, target, suppression=suppression), target)
+    measured = measure_file(
+        file,
+        out or Path(f"{file.stem}.measured.parquet"),
+        options=measure_options(pixel, radius_method, bounding=bounding),
+        suppression=suppression,
+        draw_circles=circles,
+    )
+    print_measured(measured)
 
 
 @app.command(

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from areca.models.card import ModelCard
     from areca.models.handle import Model
     from areca.runs import BlockDone, RunResult
-    from areca.runs.summary import Summary
     from areca_pipelines.census import PlanSummary
+    from areca_pipelines.measuring import MeasuredFile
 
 OUT = Console(highlight=False)
 NOTES = Console(stderr=True, highlight=False)
@@ -235,13 +235,18 @@ def recipe_heading(name: str) -> tuple[str, str]:
     return data.get("kind", ""), data.get("about", "")
 
 
-def print_measured(measured: Summary, target: Path) -> None:
-    """Say what was measured and where it is."""
-    OUT.print(f"[bold]{measured.count:,} objects[/bold]")
-    if measured.count:
-        OUT.print(f"mean radius  {measured.radius_mean_m:.2f} m")
-        OUT.print(f"total area   {measured.area_m2:,.1f} m²")
-    _plain(f"table   {target}")
+def print_measured(measured: MeasuredFile) -> None:
+    """Say what was measured, what was not plain about it, and where it is."""
+    summary = measured.summary
+    OUT.print(f"[bold]{summary.count:,} objects[/bold]")
+    if summary.radius_mean_m is not None:
+        OUT.print(f"mean radius  {summary.radius_mean_m:.2f} m")
+        OUT.print(f"total area   {summary.area_m2:,.1f} m²")
+    for note, count in measured.notes.items():
+        OUT.print(f"{note}  {count:,}")
+    _plain(f"table   {measured.table}")
+    if measured.circles is not None:
+        _plain(f"circles {measured.circles}")
 
 
 def print_exported(done: Exported, notes: Sequence[str]) -> None:

@@ -1,20 +1,35 @@
-"""Measure a vector file of any kind."""
+"""Measure a vector file of any kind and size."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import geopandas as gpd
-from pyogrio.errors import DataSourceError
+import pandas as pd
 
-from areca.errors import InputError
-from areca.measures import measure, write_objects
+from areca.measures import MeasureOptions, ObjectsWriter, circles, measure
+from areca.measures.notes import NOTE
 from areca.objects import drop_duplicates
 from areca.runs.summary import Summary, summarise
+from areca_pipelines.vectors import read_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
+
+    from areca.measures.options import RadiusMethod
+
+ROWS = 50_000
+"""Objects that are in work at a time. Larger files are never in memory as a whole, but
+for --nms, where any two objects may compete."""
+MOST_THREADS = 4
+"""Reading and writing are one thread each: more would wait for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,45 +44,108 @@ class Suppression:
     """Only objects of one value in this column compete; None: `label` if there."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFile:
+    """What `measure_file` has written."""
+
+    summary: Summary
+    notes: dict[str, int]
+    """How many objects were not plain, by note (see `areca.measures.notes`)."""
+    table: Path
+    circles: Path | None
+    """The file of circles, where it was wanted."""
+
+
+def measure_options(
+    pixel: str | None, radius_method: str | None, *, bounding: bool
+) -> MeasureOptions:
+    """Return the options that words of the command ask for."""
+    size: float | str | None = pixel
+    if pixel is not None:
+        with suppress(ValueError):
+            size = float(pixel)
+    return MeasureOptions(
+        pixel_m=size,
+        radius_method=cast("RadiusMethod | None", radius_method),
+        bounding=bounding,
+        notes=True,
+    )
+
+
 def measure_file(
-    source: Path, target: Path, *, suppression: Suppression | None = None
-) -> Summary:
+    source: Path,
+    target: Path,
+    *,
+    options: MeasureOptions | None = None,
+    suppression: Suppression | None = None,
+    draw_circles: bool = False,
+) -> MeasuredFile:
     """Write a vector file again with the measures of its objects.
 
     Args:
         source: GeoParquet, or any vector file that GDAL reads; it needs a CRS.
         target: GeoParquet to write.
+        options: What to measure.
         suppression: How to drop duplicates first; None keeps all.
+        draw_circles: Write a second file beside the first, NAME.circles.parquet, with
+            the circle of each object's radius on the ground instead of its outline.
 
     Returns:
-        What the objects add up to.
-
-    Raises:
-        InputError: The file cannot be read as a table of shapes.
+        What was written and what the objects add up to. A source that cannot be used
+        ends in `areca.errors.InputError`, and nothing is written.
     """
-    if not source.exists():
-        raise InputError(f"there is no file {source}; check the path")
-    try:
-        parquet = source.is_dir() or source.suffix in {".parquet", ".geoparquet"}
-        objects = gpd.read_parquet(source) if parquet else gpd.read_file(source)
-    except (DataSourceError, OSError, ValueError) as error:
-        raise InputError(
-            f"{source} cannot be read as a table of shapes ({error}); give GeoParquet, "
-            "GeoPackage, GeoJSON or another vector file"
-        ) from error
-    if not isinstance(objects, gpd.GeoDataFrame):
-        raise InputError(
-            f"{source} is a table without shapes; give one with a geometry column, or "
-            "save the points as GeoPackage first"
-        )
+    rounds = target.with_suffix(f".circles{target.suffix}") if draw_circles else None
+    notes: Counter[str] = Counter()
+    parts = read_parts(source, ROWS)
     if suppression is not None:
-        label = suppression.label or ("label" if "label" in objects else None)
-        objects = drop_duplicates(
-            objects,
-            max_overlap=suppression.max_overlap,
-            score=suppression.score,
-            label=label,
-        )
-    measured = measure(objects)
-    write_objects(measured, target)
-    return summarise(measured)
+        parts = iter([_without_duplicates(parts, suppression)])
+    with ExitStack() as stack:
+        writer = stack.enter_context(ObjectsWriter(target))
+        round_writer = stack.enter_context(ObjectsWriter(rounds)) if rounds else None
+
+        def written() -> Iterator[gpd.GeoDataFrame]:
+            for table in _measured(parts, options or MeasureOptions(notes=True)):
+                if NOTE in table:
+                    notes.update(_notes(table[NOTE]))
+                writer.add(table)
+                if round_writer is not None:
+                    round_writer.add(circles(table))
+                yield table
+
+        summary = summarise(written())
+    return MeasuredFile(
+        summary=summary, notes=dict(notes.most_common()), table=target, circles=rounds
+    )
+
+
+def _measured(
+    parts: Iterator[gpd.GeoDataFrame], options: MeasureOptions
+) -> Iterator[gpd.GeoDataFrame]:
+    """Yield measured parts in order; some are in work side by side, few in memory."""
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[gpd.GeoDataFrame]] = deque()
+        for part in parts:
+            running.append(pool.submit(measure, part, options=options))
+            if len(running) > threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _without_duplicates(
+    parts: Iterator[gpd.GeoDataFrame], suppression: Suppression
+) -> gpd.GeoDataFrame:
+    """Return a whole table without the duplicates in it."""
+    objects = gpd.GeoDataFrame(pd.concat(list(parts), ignore_index=True))
+    return drop_duplicates(
+        objects,
+        max_overlap=suppression.max_overlap,
+        score=suppression.score,
+        label=suppression.label or ("label" if "label" in objects else None),
+    )
+
+
+def _notes(column: pd.Series) -> list[str]:
+    """Return the notes of a table, one by one."""
+    return [note for notes in column.dropna() for note in notes.split("; ")]

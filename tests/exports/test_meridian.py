@@ -18,10 +18,16 @@ CROSSING = {
     "goes on past -180": shapely.Point(-180.2, 60).buffer(1),
     "jumps": shapely.Polygon([(179, 0), (-179, 0), (-179, 1), (179, 1)]),
     "jumps, clockwise": shapely.Polygon([(179, 1), (-179, 1), (-179, 0), (179, 0)]),
-    "with a hole on the line": shapely.Point(180, 10).buffer(1).difference(shapely.Point(180, 10).buffer(0.4)),
-    "with a hole beside it": shapely.Point(180, 10).buffer(1).difference(shapely.Point(180.5, 10).buffer(0.2)),
-    "two parts": shapely.MultiPolygon([shapely.Point(180, 10).buffer(1), shapely.Point(178, 1).buffer(0.1)]),
-}  # fmt: skip
+    "with a hole on the line": shapely.Point(180, 10)
+    .buffer(1)
+    .difference(shapely.Point(180, 10).buffer(0.4)),
+    "with a hole beside it": shapely.Point(180, 10)
+    .buffer(1)
+    .difference(shapely.Point(180.5, 10).buffer(0.2)),
+    "two parts": shapely.MultiPolygon(
+        [shapely.Point(180, 10).buffer(1), shapely.Point(178, 1).buffer(0.1)]
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CROSSING)

@@ -1,5 +1,6 @@
 import contextlib
 import hashlib
+import itertools
 import json
 import sqlite3
 from xml.etree import ElementTree as ET
@@ -38,10 +39,14 @@ def test_a_second_reader_reads_the_same_rows(tmp_path, name):
     expected = table if name != "geojson" else table.to_crs(4326)
     assert back.crs == expected.crs
     tolerance = 1e-8 if name == "geojson" else 0
-    assert back.geom_equals_exact(expected.geometry, tolerance).all() or shapely.equals_exact(
-        shapely.normalize(back.geometry.to_numpy()),
-        shapely.normalize(expected.geometry.to_numpy()), tolerance=1e-8,
-    ).all()  # fmt: skip
+    assert (
+        back.geom_equals_exact(expected.geometry, tolerance).all()
+        or shapely.equals_exact(
+            shapely.normalize(back.geometry.to_numpy()),
+            shapely.normalize(expected.geometry.to_numpy()),
+            tolerance=1e-8,
+        ).all()
+    )
     for column in ("object_id", "label", "item_id"):
         known = table[column].notna()
         assert (back[column].notna() == known).all()
@@ -228,7 +233,7 @@ def test_one_label_is_coloured_by_score(tmp_path):
     ]
     assert edges[0][0] == 0
     assert edges[-1][1] == 1
-    assert all(a[1] == b[0] for a, b in zip(edges, edges[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
     assert len(renderer.find("symbols")) == len(edges)
 
 

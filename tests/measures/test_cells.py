@@ -17,8 +17,10 @@ def crowns(count=600, seed=3, lon=103.29, lat=2.16, reach=0.01):
     """Discs of metres around a place, in degrees."""
     rng = np.random.default_rng(seed)
     points = gpd.GeoSeries.from_xy(
-        lon + rng.uniform(-reach, reach, count), lat + rng.uniform(-reach, reach, count), crs=4326
-    )  # fmt: skip
+        lon + rng.uniform(-reach, reach, count),
+        lat + rng.uniform(-reach, reach, count),
+        crs=4326,
+    )
     utm = points.estimate_utm_crs()
     discs = points.to_crs(utm).buffer(rng.uniform(1, 6, count), quad_segs=8)
     return measure(gpd.GeoDataFrame(geometry=discs).to_crs(4326))

@@ -54,8 +54,13 @@ def test_what_is_found_lies_where_a_plant_is_missing():
     table = areca.find_gaps(on_the_ground(plants))
 
     assert set(table.columns) == {
-        "center_lon", "center_lat", "spacing_m", "nearest_m", "support", "geometry",
-    }  # fmt: skip
+        "center_lon",
+        "center_lat",
+        "spacing_m",
+        "nearest_m",
+        "support",
+        "geometry",
+    }
     assert table["spacing_m"].median() == pytest.approx(SPACING, rel=0.02)
     assert table["nearest_m"].between(0.5 * SPACING, 2 * SPACING).all()
     assert (table["support"] >= 3).all()
@@ -93,9 +98,13 @@ def test_a_hole_is_filled_from_its_rim():
     options = [GapOptions(rounds=1), GapOptions(rounds=3)]
 
     found = [
-        hits(in_metres(areca.find_gaps(on_the_ground(plants[~hole]), o)), places[hole], 0.4 * SPACING)
+        hits(
+            in_metres(areca.find_gaps(on_the_ground(plants[~hole]), o)),
+            places[hole],
+            0.4 * SPACING,
+        )
         for o in options
-    ]  # fmt: skip
+    ]
 
     assert hole.sum() == 19
     assert found[0].sum() <= 12

@@ -93,9 +93,13 @@ def test_the_test_grounds_of_a_card_are_added_up():
         {},
         {"a.tif": {"validation": {"n_true": 9, "n_found": 9, "n_matched": 9}}},
         {"a.tif": {"test": {"recall": 0.9, "precision": 0.9}}},
-        {"a.tif": {"test": {"n_true": 0, "n_found": 0, "n_matched": 0, "precision": None}}},
+        {
+            "a.tif": {
+                "test": {"n_true": 0, "n_found": 0, "n_matched": 0, "precision": None}
+            }
+        },
     ],
-)  # fmt: skip
+)
 def test_a_card_without_counts_on_test_ground_gives_no_interval(scores):
     assert CountCalibration.of_scores(scores) is None
 

@@ -30,9 +30,13 @@ def crowns(count=900, seed=3):
 def squares(rows=3, columns=3, size=250.0, gap=0.0, crs=32648):
     """Zones side by side, named by column and row."""
     boxes = [
-        shapely.box(*(ORIGIN + [c * size + gap, r * size + gap]), *(ORIGIN + [(c + 1) * size, (r + 1) * size]))
-        for r in range(rows) for c in range(columns)
-    ]  # fmt: skip
+        shapely.box(
+            *(ORIGIN + [c * size + gap, r * size + gap]),
+            *(ORIGIN + [(c + 1) * size, (r + 1) * size]),
+        )
+        for r in range(rows)
+        for c in range(columns)
+    ]
     names = [f"{c}{r}" for r in range(rows) for c in range(columns)]
     return gpd.GeoDataFrame({"name": names}, geometry=boxes, crs=32648).to_crs(crs)
 
@@ -69,7 +73,7 @@ def test_the_figures_are_those_of_numpy_and_shapely():
         ):
             assert row[f"radius_{column}_m"] == pytest.approx(
                 np.percentile(inside["radius_m"], share), abs=5e-4
-            )  # fmt: skip
+            )
         small, middle, large = np.histogram(inside["radius_m"].round(3), [0, 2, 4, 99])[
             0
         ]
@@ -152,9 +156,15 @@ def test_a_centre_on_borders_and_corners_is_counted_once():
     table = table.assign(center_lon=lon, center_lat=lat, area_m2=1.0, radius_m=1.0)
     degrees = squares(crs=4326)  # vertices that are exactly the centres of corners
     degrees.geometry = [
-        shapely.Polygon([(lon[r * 4 + c], lat[r * 4 + c]) for r, c in ((y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x))])
-        for y in range(3) for x in range(3)
-    ]  # fmt: skip
+        shapely.Polygon(
+            [
+                (lon[r * 4 + c], lat[r * 4 + c])
+                for r, c in ((y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x))
+            ]
+        )
+        for y in range(3)
+        for x in range(3)
+    ]
 
     found = areca.summarize(table, degrees).set_index("zone")["count"]
 
@@ -167,9 +177,12 @@ def test_a_centre_on_borders_and_corners_is_counted_once():
 def test_overlapping_zones_count_twice_and_say_so():
     areas = gpd.GeoDataFrame(
         {"name": ["west", "all"]},
-        geometry=[shapely.box(*ORIGIN, *(ORIGIN + [500, 1000])), shapely.box(*ORIGIN, *(ORIGIN + 1000))],
+        geometry=[
+            shapely.box(*ORIGIN, *(ORIGIN + [500, 1000])),
+            shapely.box(*ORIGIN, *(ORIGIN + 1000)),
+        ],
         crs=32648,
-    )  # fmt: skip
+    )
     found = areca.summarize(crowns(), areas).set_index("zone")
 
     west = found.loc["west", "count"]
@@ -254,9 +267,14 @@ def test_objects_are_measured_where_they_are_not():
 
 def test_nothing_is_lost_without_a_place_or_a_size():
     table = gpd.GeoDataFrame(
-        geometry=[None, shapely.Point(ORIGIN + 10), shapely.Point(ORIGIN + 10).buffer(2), shapely.Point()],
+        geometry=[
+            None,
+            shapely.Point(ORIGIN + 10),
+            shapely.Point(ORIGIN + 10).buffer(2),
+            shapely.Point(),
+        ],
         crs=32648,
-    )  # fmt: skip
+    )
     found = areca.summarize(table, squares()).set_index("zone")
 
     assert found.loc["without a place", "count"] == 2
@@ -289,10 +307,14 @@ def nothing_drawn():
 BAD_ZONES = {
     "no CRS": (lambda: squares().set_crs(None, allow_override=True), {}, "no CRS"),
     "points": (lambda: squares().set_geometry(squares().centroid), {}, "9 of 9 zones"),
-    "null": (lambda: squares().set_geometry([None, *squares().geometry[1:]]), {}, "row 0"),
+    "null": (
+        lambda: squares().set_geometry([None, *squares().geometry[1:]]),
+        {},
+        "row 0",
+    ),
     "none": (nothing_drawn, {}, "0 of 0 zones"),
     "name": (squares, {"name": "block"}, "no column 'block'; they have name"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_ZONES)

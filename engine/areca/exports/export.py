@@ -83,8 +83,8 @@ def export_objects(
     - `geoparquet`: GeoParquet 1.1 with covering, sorted along a Hilbert curve by parts.
     - `gpkg`: GeoPackage, layer `objects`, with a QGIS style inside that QGIS uses when
       it opens the layer.
-    - `flatgeobuf`: FlatGeobuf with its index, and in its order; objects without geometry
-      are left out and counted.
+    - `flatgeobuf`: FlatGeobuf with its index, and in its order; objects without
+      geometry are left out and counted.
     - `geojson`: RFC 7946: WGS 84 degrees (9 decimals), right-hand rule, cut at the
       antimeridian, no member crs. The other vector formats keep the CRS.
     - `csv`: `object_id`, centre in degrees, and the other columns; measured if need be.

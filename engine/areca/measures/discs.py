@@ -81,21 +81,5 @@ def _geodesic_rings(
     )
     lon, lat, _ = earth.geod.fwd(start_lon, start_lat, bearing, distance)
     x, y = earth.coordinates(np.radians(lon), np.radians(lat))
-    x = _in_one_piece(earth, x.reshape(shape), discs[:, :1])
+    x = earth.in_one_piece(x.reshape(shape), discs[:, :1])
     return np.stack([x, y.reshape(shape)], axis=-1)
-
-
-def _in_one_piece(
-    earth: Earth, x: NDArray[np.float64], centre: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return x of rings that go on past the edge of the map.
-
-    Mercator, for one, brings what lies past 180 degrees back in at the other side.
-    """
-    across = earth.coordinates(np.array([np.pi, -np.pi]), np.zeros(2))[0]
-    world = float(across[0] - across[1])
-    # On other maps both are one place: rounding must not pass for a world of 1 nm.
-    least = 1.0 if earth.to_angles is None else earth.semi_major_m
-    if not np.isfinite(world) or world < least:
-        return x
-    return np.asarray(x - world * np.rint((x - centre) / world))

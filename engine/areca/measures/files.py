@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import fsspec
@@ -108,27 +108,43 @@ def _write_part(objects: gpd.GeoDataFrame, path: str) -> bool:
 
 def _write_file(objects: gpd.GeoDataFrame, path: str) -> None:
     """Write one file, seen by nobody before it is whole."""
-    rows = _sorted_rows(objects)
-    rows = rows.assign(**{name: rows[name].astype("string") for name in _texts(rows)})
     local = "://" not in path
     target = f"{path}.{uuid4().hex[:8]}.tmp" if local else path
     if local:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     try:
         with fsspec.open(target, "wb") as file:
-            rows.to_parquet(
-                file,
-                index=False,
-                compression="zstd",
-                schema_version="1.1.0",
-                write_covering_bbox=True,
-                row_group_size=ROWS_PER_GROUP,
-            )
+            encode_objects(objects, file)
         if local:
             Path(target).replace(path)
     finally:
         if local:
             Path(target).unlink(missing_ok=True)
+
+
+def encode_objects(
+    objects: gpd.GeoDataFrame,
+    file: IO[bytes],
+    *,
+    compression: Literal["zstd"] | None = "zstd",
+) -> None:
+    """Write a table to an open file as `write_objects` does.
+
+    Args:
+        objects: In memory.
+        file: Open for writing.
+        compression: Of the columns; None for what is read again at once.
+    """
+    rows = _sorted_rows(objects)
+    rows = rows.assign(**{name: rows[name].astype("string") for name in _texts(rows)})
+    rows.to_parquet(
+        file,
+        index=False,
+        compression=compression,
+        schema_version="1.1.0",
+        write_covering_bbox=True,
+        row_group_size=ROWS_PER_GROUP,
+    )
 
 
 def _sorted_rows(objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

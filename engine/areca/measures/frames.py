@@ -34,6 +34,8 @@ class Earth:
     """CRS to its geodetic CRS, x before y; None where that is the CRS itself."""
     radians_per_unit: float
     """Size of one unit of the geodetic CRS (a degree, or now and then a grad)."""
+    metres_per_unit: float
+    """Size of one unit of the CRS, roughly (a degree: along a meridian)."""
     semi_major_m: float
     eccentricity_squared: float
 
@@ -54,6 +56,27 @@ class Earth:
         if self.to_angles is not None:
             x, y = self.to_angles.transform(x, y, direction="INVERSE")
         return x, y
+
+    @property
+    def turn(self) -> float | None:
+        """Once around the Earth in CRS units, where x goes on at the antimeridian.
+
+        None for a map on which that is one place or none. Mercator, for one, brings
+        what lies past 180 degrees back in at the other side.
+        """
+        across = self.coordinates(np.array([np.pi, -np.pi]), np.zeros(2))[0]
+        world = float(across[0] - across[1])
+        # On other maps both are one place: rounding must not pass for a world of 1 nm.
+        least = 1.0 if self.to_angles is None else self.semi_major_m
+        return world if np.isfinite(world) and world >= least else None
+
+    def in_one_piece(
+        self, x: NDArray[np.float64], centre: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return x of shapes around `centre` that go on past the edge of the map."""
+        if self.turn is None:
+            return x
+        return np.asarray(x - self.turn * np.rint((x - centre) / self.turn))
 
     @property
     def geod(self) -> pyproj.Geod:
@@ -83,12 +106,14 @@ def earth_of(crs: pyproj.CRS) -> Earth:
         )
     same = crs.is_geographic
     major, minor = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
+    unit = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
     return Earth(
         crs=crs,
         to_angles=None
         if same
         else pyproj.Transformer.from_crs(crs, geodetic, always_xy=True),
         radians_per_unit=float(geodetic.axis_info[0].unit_conversion_factor),
+        metres_per_unit=unit * float(major) if same else unit,
         semi_major_m=float(major),
         eccentricity_squared=1.0 - (minor / major) ** 2,
     )
@@ -111,6 +136,14 @@ class LocalFrames:
     latitude: NDArray[np.float64]
     """Origins, shape (n,), radians."""
 
+    def taken(self, rows: NDArray[np.bool_]) -> LocalFrames:
+        """Return the frames of some objects, shape (n,)."""
+        return LocalFrames(
+            earth=self.earth,
+            longitude=self.longitude[rows],
+            latitude=self.latitude[rows],
+        )
+
     def metres(
         self,
         longitude: NDArray[np.float64],
@@ -127,13 +160,15 @@ class LocalFrames:
         Returns:
             Metres to the east and to the north of the origin, shape (vertex,) each.
         """
+        normal, curvature = self._radii(latitude)
+        x = normal * np.cos(latitude) * wrapped(longitude - self.longitude[frame])
         lat0 = self.latitude[frame]
-        x = (
-            self._normal(latitude)
-            * np.cos(latitude)
-            * wrapped(longitude - self.longitude[frame])
-        )
-        return x, self._meridian(lat0, latitude) + self._bend(lat0) * x * x
+        # Simpson's rule on the curvature. The usual series gives the distance from the
+        # equator, and the difference of two of these loses seven digits on a tree.
+        ends = self._radii(self.latitude)[1][frame] + curvature
+        middle = self._radii((lat0 + latitude) / 2)[1]
+        y = (latitude - lat0) * (ends + 4 * middle) / 6
+        return x, y + self._bend(self.latitude)[frame] * x * x
 
     def angles(
         self,
@@ -144,44 +179,29 @@ class LocalFrames:
         """Return longitude and latitude in radians for metres; undoes `metres`."""
         lat0 = self.latitude[frame]
         arc = y - self._bend(lat0) * x * x
-        latitude = lat0 + arc / self._curvature(lat0)
+        start = self._radii(lat0)[1]
+        latitude = lat0 + arc / start
         # Newton: the derivative is known exactly, three steps reach rounding.
         for _ in range(3):
-            latitude = latitude + (
-                arc - self._meridian(lat0, latitude)
-            ) / self._curvature(latitude)
-        parallel = self._normal(latitude) * np.cos(latitude)
+            here = self._radii(latitude)[1]
+            middle = self._radii((lat0 + latitude) / 2)[1]
+            reached = (latitude - lat0) * (start + here + 4 * middle) / 6
+            latitude = latitude + (arc - reached) / here
+        parallel = self._radii(latitude)[0] * np.cos(latitude)
         return self.longitude[frame] + x / parallel, latitude
 
-    def _normal(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the radius of curvature in the prime vertical, m."""
+    def _radii(
+        self, latitude: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the radii of curvature in the prime vertical and the meridian, m."""
         sine = np.sin(latitude)
-        root = np.sqrt(1 - self.earth.eccentricity_squared * sine * sine)
-        return np.asarray(self.earth.semi_major_m / root)
-
-    def _curvature(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the radius of curvature in the meridian, m."""
-        sine = np.sin(latitude)
-        e2 = self.earth.eccentricity_squared
-        return np.asarray(
-            self.earth.semi_major_m * (1 - e2) / (1 - e2 * sine * sine) ** 1.5
-        )
-
-    def _meridian(
-        self, start: NDArray[np.float64], end: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the length of the meridian from start to end, m.
-
-        Simpson's rule on the curvature. The usual series gives the distance from the
-        equator, and the difference of two of these loses seven digits on a tree.
-        """
-        middle = self._curvature((start + end) / 2)
-        ends = self._curvature(start) + self._curvature(end)
-        return (end - start) * (ends + 4 * middle) / 6
+        shrink = 1 - self.earth.eccentricity_squared * sine * sine
+        normal = self.earth.semi_major_m / np.sqrt(shrink)
+        return normal, normal * (1 - self.earth.eccentricity_squared) / shrink
 
     def _bend(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return half the curvature that a parallel shows on the ground, 1/m."""
-        return np.tan(latitude) / (2 * self._normal(latitude))
+        return np.tan(latitude) / (2 * self._radii(latitude)[0])
 
 
 def frames_around(

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import dask_geopandas as dgpd
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyproj
 import shapely
 from dask.dataframe.dispatch import make_meta
 
 from areca.errors import GridError
-from areca.measures.frames import Earth, LocalFrames, earth_of, frames_around, wrapped
+from areca.measures import notes
+from areca.measures.centres import centre_columns, place_poles
+from areca.measures.columns import BOUNDING, Columns, Estimators, polygon_columns
+from areca.measures.frames import earth_of
+from areca.measures.options import MeasureOptions
+from areca.measures.placing import PlacedPolygons, placed
 from areca.measures.shapes import (
-    ellipse_perimeter,
     is_areal,
     is_quadrilateral,
     is_upright_box,
-    repaired,
-    smallest_rectangles,
+    polygons_of_collections,
 )
+from areca.measures.uncertainty import ERRORS, pixel_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 Table = TypeVar("Table", gpd.GeoDataFrame, dgpd.GeoDataFrame)
@@ -42,43 +46,50 @@ MEASURES = (
     "length_m",
     "orientation_deg",
 )
-"""The columns that `measure` adds, in this order."""
+"""The columns that `measure` adds by default, in this order."""
+RECTANGLE = ("width_m", "length_m", "orientation_deg")
+"""Those of the smallest rectangle, left out by the option `rectangle=False`."""
 
-FRAME_REACH = 3e-4
-"""Largest object (from its middle, in earth radii) that a local frame is used for.
+CHUNK_VERTICES = 150_000
+CHUNK_OBJECTS = 10_000
+"""Objects are measured in chunks of at most so many vertices and objects: arrays of a
+chunk stay in the cache, and memory does not grow with the table."""
 
-About 2 km, less towards the poles; larger ones are measured with pyproj's Geod.
-"""
 
-
-def measure(objects: Table) -> Table:
+def measure(objects: Table, *, options: MeasureOptions | None = None) -> Table:
     """Add area, centre, radius and bounding geometry in true metres.
 
     Every object is measured in an equal-area frame around its own centre, so the CRS
     of the table may be anything with a place on the Earth: degrees, Web Mercator or
     UTM give the same figures. Edges are the shortest lines between the vertices; holes
     count as not covered; parts of a multipolygon are one object; a polygon that crosses
-    itself is repaired first. Objects at the antimeridian are whole. Heights are
-    ignored. A table with no geometry column, with no CRS, or with coordinates outside
-    it, ends in GridError.
+    itself is repaired first; of a collection the polygons count. Objects at the
+    antimeridian are whole. Heights are ignored. Objects beyond 2 km get area and
+    perimeter by geodesics. (The option `notes` says which objects were such.) A table
+    with no geometry column, with no CRS, or with coordinates outside it, ends in
+    GridError.
 
     What `radius_m` means is named in `radius_method`. A value that is already there
-    stays (`"model"`: the model gave the radius, and the polygon stands for a circle:
-    its own area, and the perimeter, width and length of the circle of that area).
-    Otherwise it is:
+    stays, unless the option `radius_method` sets one for all. Otherwise it is
+    `"ellipse_of_box"` for a rectangle along the axes of the CRS and `"mask"` for any
+    other polygon. The estimators:
 
-    - `"ellipse_of_box"` for a rectangle along the axes of the CRS. A box says how far a
-      crown reaches, not what it covers, so `area_m2` and `perimeter_m` are those of
-      the ellipse inside the box: area pi/4 * width * length. (The area of the box
-      itself would overstate a round crown's radius by 12.8 %.)
-    - `"mask"` for any other polygon: its own area.
+    - `"mask"`: the outline's own area and perimeter.
+    - `"ellipse_of_box"`: a box says how far a crown reaches, not what it covers, so
+      area, perimeter and all else are those of the ellipse inside the smallest
+      rectangle: area pi/4 * width * length. (The area of the box itself would
+      overstate a round crown's radius by 12.8 %.)
+    - `"model"`: the model gave the radius, and the polygon stands for a circle: its own
+      area, and all else from the circle of that area.
+    - `"bounding_circle"`, `"inscribed"`: `radius_m` of the smallest circle around the
+      outline or the largest one inside it; area and perimeter are the outline's own.
 
-    A box that was reprojected is no rectangle along the axes any more: measure first,
-    or give it the method `"ellipse_of_box"`.
-    In all cases radius_m = sqrt(area_m2 / pi).
+    With the first three radius_m = sqrt(area_m2 / pi). A box that was reprojected is no
+    rectangle along the axes any more: measure first, or give it the method.
 
     Args:
         objects: Table with a CRS. Other columns are kept, measures replaced.
+        options: Which columns are wanted, and how.
 
     Returns:
         The same kind of table (lazy for dask_geopandas: nothing is computed) with
@@ -88,12 +99,24 @@ def measure(objects: Table) -> Table:
         side, degrees clockwise from true north, 0 to 180; NaN for the method
         `"model"`, as a circle has no long side). NaN where the geometry is null or
         empty, and sizes of points and lines.
+
+        With the option `bounding` also `bounding_radius_m` (smallest circle around),
+        `inscribed_radius_m` (largest circle inside, to 1 %), `pole_x`, `pole_y` (its
+        centre, the pole of inaccessibility, CRS units), `feret_min_m`, `feret_max_m`
+        (calipers) and `circularity` (4 pi area / perimeter**2: 1 for a circle, 0.62
+        for one drawn along the edges of pixels).
+
+        With a pixel size also `area_sigma_m2` and `radius_sigma_m`, one standard
+        deviation of what pixels hide (`areca.measures.uncertainty`): NaN where the
+        pixel is not known, for circles of a model unless `edge_sigma_m` is given, and
+        of radii that are not from the area.
     """
     require_crs(objects)
+    knobs = options or MeasureOptions()
     if isinstance(objects, dgpd.GeoDataFrame):
-        meta = _measured(make_meta(objects))
-        return cast("Table", objects.map_partitions(_measured, meta=meta))
-    return _measured(objects)
+        meta = _measured(make_meta(objects), knobs)
+        return cast("Table", objects.map_partitions(_measured, knobs, meta=meta))
+    return _measured(objects, knobs)
 
 
 def require_crs(objects: gpd.GeoDataFrame | dgpd.GeoDataFrame) -> pyproj.CRS:
@@ -127,35 +150,78 @@ def _has_geometry(table: object) -> bool:
     )
 
 
-def _measured(objects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoDataFrame:
     """Return one in-memory table with its measures."""
     earth = earth_of(require_crs(objects))
-    geometry = objects.geometry.to_numpy()
+    drawn = objects.geometry.to_numpy()
+    geometry, mixed = polygons_of_collections(drawn)
     present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
-    method = _radius_method(objects, geometry, present)
-    found = pd.DataFrame(
-        np.nan, index=objects.index, columns=list(MEASURES), dtype=np.float64
-    )
-    found["radius_method"] = method
-    if present.any():
-        # A circle drawn for a box keeps the method, and is not made smaller again.
-        boxes = ((method == "ellipse_of_box") & is_quadrilateral(geometry))[present]
-        measures = _measures(geometry[present], boxes, earth)
-        for name, values in _rounded_off(measures, method[present] == "model").items():
-            column = np.full(len(objects), np.nan)
-            column[present] = values
-            found[name] = column
-    return objects.assign(**{name: found[name] for name in MEASURES})
+    method = _radius_method(objects, geometry, present, options)
+    pixel = pixel_sizes(objects, options)
+    columns = {
+        name: method if name == "radius_method" else np.full(len(objects), np.nan)
+        for name in _names(options, errors=pixel is not None)
+    }
+    repaired, large = np.zeros((2, len(objects)), dtype=bool)
+    for rows in _chunks(geometry, np.flatnonzero(present)):
+        for part in placed(geometry[rows], earth):
+            at = rows[part.rows]
+            found: Columns = centre_columns(part, earth)
+            if isinstance(part, PlacedPolygons):
+                repaired[at], large[at] = part.was_invalid, part.is_large
+                estimators = _estimators(geometry[at], method[at], options, pixel, at)
+                found |= polygon_columns(part, estimators, options)
+                place_poles(found, part, earth)
+            for name in found.keys() & columns.keys():
+                columns[name][at] = found[name]
+    if options.notes:
+        columns[notes.NOTE] = notes.notes_of(
+            {
+                notes.ABSENT: ~present,
+                notes.POINT_OR_LINE: present & ~is_areal(geometry),
+                notes.COLLECTION: mixed,
+                notes.HEIGHTS: shapely.has_z(drawn),
+                notes.REPAIRED: repaired,
+                notes.LARGE: large,
+            }
+        )
+    return objects.assign(**columns)
+
+
+def _names(options: MeasureOptions, *, errors: bool) -> list[str]:
+    """Return the columns that are wanted, in order."""
+    left_out = () if options.rectangle else RECTANGLE
+    return [
+        *(name for name in MEASURES if name not in left_out),
+        *(BOUNDING if options.bounding else ()),
+        *(ERRORS if errors else ()),
+    ]
+
+
+def _chunks(
+    geometry: NDArray[np.object_], rows: NDArray[np.intp]
+) -> Iterator[NDArray[np.intp]]:
+    """Yield stretches of rows that are measured at a time."""
+    vertices = np.cumsum(shapely.get_num_coordinates(geometry[rows]))
+    # Objects and vertices are counted in chunks; a new one begins where either says so.
+    chunk = vertices // CHUNK_VERTICES + np.arange(len(rows)) // CHUNK_OBJECTS
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
 
 
 def _radius_method(
     objects: gpd.GeoDataFrame,
     geometry: NDArray[np.object_],
     present: NDArray[np.bool_],
+    options: MeasureOptions,
 ) -> NDArray[np.object_]:
     """Return where each radius comes from; what the table says already stands."""
     method = np.full(len(objects), None, dtype=np.object_)
-    method[present & is_areal(geometry)] = "mask"
+    areal = present & is_areal(geometry)
+    if options.radius_method is not None:
+        method[areal] = options.radius_method
+        return method
+    method[areal] = "mask"
     method[present & is_upright_box(geometry)] = "ellipse_of_box"
     if "radius_method" in objects:
         known = objects["radius_method"].notna().to_numpy(dtype=bool)
@@ -163,106 +229,22 @@ def _radius_method(
     return method
 
 
-def _measures(
-    geometry: NDArray[np.object_], boxes: NDArray[np.bool_], earth: Earth
-) -> dict[str, NDArray[np.float64]]:
-    """Return the measures, shape (n,) each, of geometries that are not empty."""
-    local, frames = _in_metres(geometry, earth)
-    areal = is_areal(local)
-    rectangles = smallest_rectangles(local)
-    area = np.where(areal, shapely.area(local), np.nan)
-    perimeter = np.where(areal, shapely.length(local), np.nan)
-    for row in np.flatnonzero(areal & _too_large(local, frames)):
-        area[row], perimeter[row] = _geodesic(local[row], frames, int(row))
-    area[boxes] *= np.pi / 4
-    perimeter[boxes] = ellipse_perimeter(
-        rectangles.width_m[boxes], rectangles.length_m[boxes]
+def _estimators(
+    geometry: NDArray[np.object_],
+    method: NDArray[np.object_],
+    options: MeasureOptions,
+    pixel: NDArray[np.float64] | None,
+    rows: NDArray[np.intp],
+) -> Estimators:
+    """Return what each polygon is taken for."""
+    box = np.asarray(method == "ellipse_of_box", dtype=bool)
+    if options.radius_method is None and box.any():
+        # A circle drawn for a box keeps the method, and is not made smaller again.
+        box &= is_quadrilateral(geometry)
+    return Estimators(
+        box=box,
+        disc=np.asarray(method == "model", dtype=bool),
+        bounding=np.asarray(method == "bounding_circle", dtype=bool),
+        inscribed=np.asarray(method == "inscribed", dtype=bool),
+        pixel=None if pixel is None else pixel[rows],
     )
-    centre = shapely.get_coordinates(shapely.centroid(local))
-    rows = np.arange(len(local))
-    x, y = earth.coordinates(*frames.angles(centre[:, 0], centre[:, 1], rows))
-    longitude, latitude = _to_wgs84(earth.crs).transform(x, y)
-    return {
-        "area_m2": area,
-        "perimeter_m": perimeter,
-        "center_x": x,
-        "center_y": y,
-        "center_lon": np.degrees(wrapped(np.radians(longitude))),
-        "center_lat": latitude,
-        "radius_m": np.sqrt(area / np.pi),
-        "width_m": np.where(areal, rectangles.width_m, np.nan),
-        "length_m": np.where(areal, rectangles.length_m, np.nan),
-        "orientation_deg": np.where(areal, rectangles.orientation_deg, np.nan),
-    }
-
-
-def _rounded_off(
-    measures: dict[str, NDArray[np.float64]], discs: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float64]]:
-    """Return the measures with those of circles where `discs`, shape (n,), is True.
-
-    A circle is drawn as a polygon of equal area: its area is right, but its outline is
-    longer (0.16 % with 32 sides), it is narrower, and its long side means nothing.
-    """
-    diameter = 2 * measures["radius_m"]
-    of_a_disc = {
-        "perimeter_m": np.pi * diameter,
-        "width_m": diameter,
-        "length_m": diameter,
-        "orientation_deg": np.full(discs.shape, np.nan),
-    }
-    return measures | {
-        name: np.where(discs, values, measures[name])
-        for name, values in of_a_disc.items()
-    }
-
-
-def _in_metres(
-    geometry: NDArray[np.object_], earth: Earth
-) -> tuple[NDArray[np.object_], LocalFrames]:
-    """Move each geometry into its own frame, all vertices at once, and repair it.
-
-    Returns:
-        Valid geometries in metres, and their frames.
-
-    Raises:
-        GridError: coordinates that are no place in the CRS.
-    """
-    vertices, owner = shapely.get_coordinates(geometry, return_index=True)
-    longitude, latitude = earth.angles(vertices[:, 0], vertices[:, 1])
-    placed = np.isfinite(longitude) & (np.abs(latitude) < np.pi / 2 + 1e-9)
-    if not placed.all():
-        x, y = vertices[np.argmin(placed)]
-        raise GridError(
-            f"({x:g}, {y:g}) is no place in {earth.crs.name!r}, and so for "
-            f"{int((~placed).sum())} of {placed.size} vertices. The table names the "
-            "wrong CRS, or holds y before x: set the CRS the coordinates are in."
-        )
-    frames = frames_around(earth, longitude, latitude, owner)
-    metres = np.column_stack(frames.metres(longitude, latitude, owner))
-    # Two columns of new coordinates: heights are dropped here.
-    return repaired(shapely.set_coordinates(geometry.copy(), metres)), frames
-
-
-def _too_large(local: NDArray[np.object_], frames: LocalFrames) -> NDArray[np.bool_]:
-    """Return True where the frame would be off by more than 1e-7 of the area."""
-    reach = np.abs(shapely.bounds(local)).max(axis=1) / frames.earth.semi_major_m
-    slope = np.maximum(1.0, np.abs(np.tan(frames.latitude)))
-    return np.asarray(reach * slope > FRAME_REACH)
-
-
-def _geodesic(
-    local: shapely.Geometry, frames: LocalFrames, row: int
-) -> tuple[float, float]:
-    """Return area (m2) and perimeter (m) of one large object by geodesics."""
-    oriented = shapely.orient_polygons(local)
-    metres = shapely.get_coordinates(oriented)
-    angles = frames.angles(metres[:, 0], metres[:, 1], np.full(len(metres), row))
-    degrees = shapely.set_coordinates(oriented, np.degrees(np.column_stack(angles)))
-    area, perimeter = frames.earth.geod.geometry_area_perimeter(degrees)
-    return abs(area), perimeter
-
-
-@lru_cache(maxsize=64)
-def _to_wgs84(crs: pyproj.CRS) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

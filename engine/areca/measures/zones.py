@@ -216,7 +216,7 @@ def _checked(zones: gpd.GeoDataFrame, name: str | None) -> Zones:
             f"{int((~sound).sum())} of {len(shapes)} zones are no polygons{where}; "
             "every zone must be a polygon that is not empty"
         )
-    shapes = repaired(shapely.force_2d(shapes))
+    shapes, _ = repaired(shapely.force_2d(shapes))
     earth = earth_of(crs)
     turn = 2 * np.pi / earth.radians_per_unit if earth.to_angles is None else 0.0
     if turn:

@@ -1,0 +1,40 @@
+"""What was not plain about a geometry, in words; nothing of it is an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+NOTE = "measure_note"
+"""The column; None for a plain geometry, several notes parted by "; "."""
+ABSENT = "no geometry"
+"""Null or empty: nothing could be measured, the row stays."""
+POINT_OR_LINE = "no area"
+"""A point or a line: it has a place and no size."""
+REPAIRED = "repaired"
+"""It crossed itself, or its parts overlapped; what it covers is counted once."""
+COLLECTION = "polygons of a collection"
+"""Points and lines beside the polygons of a collection were left out."""
+HEIGHTS = "heights ignored"
+"""Vertices had a third coordinate."""
+LARGE = "large"
+"""Beyond a local frame (some 2 km): area and perimeter come from geodesics; rectangle,
+calipers and circles are those of a plane, off by about (reach / 6,400 km)**2, and NaN
+where that is 1 % or more."""
+
+
+def notes_of(flags: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.object_]:
+    """Return the notes of each object, shape (n,), from masks of shape (n,) by note."""
+    count = len(next(iter(flags.values())))
+    notes, noted = np.full(count, None, dtype=np.object_), np.zeros(count, dtype=bool)
+    for note, mask in flags.items():
+        notes[mask & noted] += f"; {note}"
+        notes[mask & ~noted] = note
+        noted |= mask
+    return notes

@@ -1,0 +1,126 @@
+"""Vector files of any kind and size, read some rows at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import pyarrow as pa
+import pyarrow.dataset
+import pyogrio.raw
+import pyproj
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import ShapelyError
+
+from areca.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GEO = b"geo"
+"""Where a GeoParquet file says what its columns are."""
+
+
+def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
+    """Read a vector file, some rows at a time.
+
+    Args:
+        source: GeoParquet, a file or a folder of parts, or any vector file that GDAL
+            reads (its first layer).
+        rows: Most rows of a part.
+
+    Yields:
+        The table in parts, in order; one empty part if there are no rows.
+
+    Raises:
+        InputError: There is no such file, or it is no table of shapes.
+    """
+    if not source.exists():
+        raise InputError(f"there is no file {source}; check the path")
+    parquet = source.is_dir() or source.suffix in {".parquet", ".geoparquet"}
+    try:
+        yield from (_parquet_parts if parquet else _gdal_parts)(source, rows)
+    except (
+        DataSourceError, DataLayerError, OSError, ShapelyError, pa.ArrowException
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{source} cannot be read as a table of shapes ({error}); give GeoParquet, "
+            "GeoPackage, GeoJSON or another vector file"
+        ) from error
+
+
+def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
+    """Yield GeoParquet: geopandas reads it as a whole only.
+
+    Raises:
+        InputError: It is Parquet without shapes.
+    """
+    dataset = pa.dataset.dataset(source, format="parquet")
+    text = (dataset.schema.metadata or {}).get(GEO)
+    if text is None:
+        raise InputError(_shapeless(source))
+    geo = json.loads(text)
+    names = _wanted(dataset.schema.names, geo)
+    odd = {name: c["encoding"] for name, c in geo["columns"].items()
+           if c["encoding"] != "WKB"}  # fmt: skip
+    if odd:  # rare, and of no fixed form: the library that knows it reads it whole
+        yield gpd.read_parquet(source)
+        return
+    batches = dataset.to_batches(columns=names, batch_size=rows)
+    tables = (pa.Table.from_batches([b]) for b in batches if b.num_rows)
+    empty = dataset.schema.empty_table().select(names)
+    for table in _at_least(tables, empty):
+        frame = table.replace_schema_metadata(dataset.schema.metadata).to_pandas()
+        for name, column in geo["columns"].items():
+            crs = column.get("crs", "OGC:CRS84")
+            place = None if crs is None else pyproj.CRS.from_user_input(crs)
+            frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=place)
+        yield gpd.GeoDataFrame(frame, geometry=geo["primary_column"])
+
+
+def _wanted(names: list[str], geo: dict[str, Any]) -> list[str]:
+    """Return the columns without those that only hold bounds of the geometry."""
+    covering = {
+        part[0]
+        for column in geo["columns"].values()
+        for part in column.get("covering", {}).get("bbox", {}).values()
+    }
+    return [name for name in names if name not in covering]
+
+
+def _gdal_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
+    """Yield what GDAL reads, as one stream.
+
+    Raises:
+        InputError: It has no shapes.
+    """
+    with pyogrio.raw.open_arrow(source, batch_size=rows, use_pyarrow=True) as opened:
+        about, batches = opened
+        if about["geometry_type"] is None:
+            raise InputError(_shapeless(source))
+        name = about["geometry_name"] or "wkb_geometry"
+        tables = (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
+        for table in _at_least(tables, batches.schema.empty_table()):
+            frame = table.to_pandas()
+            shapes = shapely.from_wkb(frame.pop(name).to_numpy())
+            yield gpd.GeoDataFrame(
+                frame,
+                geometry=gpd.GeoSeries(shapes, index=frame.index, crs=about["crs"]),
+            )
+
+
+def _at_least(tables: Iterator[pa.Table], empty: pa.Table) -> Iterator[pa.Table]:
+    """Yield tables, or the empty one if there are none."""
+    first = next(tables, empty)
+    yield first
+    yield from tables
+
+
+def _shapeless(source: Path) -> str:
+    return (
+        f"{source} is a table without shapes; give one with a geometry column, or save "
+        "the points as GeoPackage first"
+    )

@@ -14,6 +14,12 @@ from rasterio.features import rasterize
 import areca
 from areca.exports import ImageGrid
 
+# pycocotools 2.0 was written for NumPy 1.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't:DeprecationWarning"
+)
+
+
 PIXEL = 0.5
 
 

@@ -185,7 +185,9 @@ def test_memory_does_not_grow_with_the_raster(tmp_path):
         fill_value=255,
     )
     array.attrs.update(attributes)
-    array[4_000:8_000, 4_000:8_000] = np.arange(4_000, dtype=np.uint8) % 3
+    array[4_000:8_000, 4_000:8_000] = np.tile(
+        np.arange(4_000, dtype=np.uint8) % 3, (4_000, 1)
+    )
     areca.export_raster(write_store(tmp_path / "warm")[0], tmp_path / "warm.tif")
     before = psutil.Process().memory_info().rss
 

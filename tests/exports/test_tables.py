@@ -22,7 +22,7 @@ def test_csv_has_centres_measures_and_empty_fields(tmp_path):
 
     path = areca.export_objects(table, tmp_path / "a.csv").path
 
-    back = pd.read_csv(path, dtype={"object_id": str})
+    back = pd.read_csv(path, dtype={"object_id": str}, float_precision="round_trip")
     assert list(back.columns[:3]) == ["object_id", "center_lon", "center_lat"]
     assert set(back.columns) == set(table.columns) - {"geometry"}
     assert back["object_id"].tolist() == table["object_id"].tolist()
@@ -41,7 +41,7 @@ def test_csv_may_carry_outlines(tmp_path):
 
     path = areca.export_objects(table, tmp_path / "a.csv", options=options).path
 
-    back = pd.read_csv(path)
+    back = pd.read_csv(path, float_precision="round_trip")
     assert back.columns[-1] == "wkt"
     assert pd.isna(back["wkt"][0])
     shapes = shapely.from_wkt(back["wkt"][1:].to_numpy(object))
@@ -56,7 +56,7 @@ def test_csv_measures_what_was_not_measured(tmp_path):
         table[["object_id", "geometry"]], tmp_path / "a.csv"
     ).path
 
-    back = pd.read_csv(path)
+    back = pd.read_csv(path, float_precision="round_trip")
     np.testing.assert_array_equal(back["area_m2"], table["area_m2"])
     assert list(back.columns[:3]) == ["object_id", "center_lon", "center_lat"]
 
@@ -65,7 +65,11 @@ def test_csv_measures_what_was_not_measured(tmp_path):
 def test_a_table_without_rows_has_its_columns(tmp_path, name):
     done = areca.export_objects(draw_objects().iloc[:0], tmp_path / name)
 
-    back = pd.read_csv(done.path) if name == "a.csv" else gpd.read_parquet(done.path)
+    back = (
+        pd.read_csv(done.path, float_precision="round_trip")
+        if name == "a.csv"
+        else gpd.read_parquet(done.path)
+    )
     assert done.count == len(back) == 0
     assert {"object_id", "center_lon", "area_m2"} <= set(back.columns)
 

@@ -109,7 +109,7 @@ def _annotations(
     """Yield the annotations of a part, in its order."""
     if "item_id" not in part.columns:
         return
-    items = part["item_id"].to_numpy(object)
+    items = part["item_id"].to_numpy(object, na_value=None)
     shapes = np.full(len(part), None, object)
     image_id = np.zeros(len(part), np.int64)
     for number, image in enumerate(images, 1):

@@ -109,7 +109,8 @@ def _annotations(
     """Yield the annotations of a part, in its order."""
     if "item_id" not in part.columns:
         return
-    items = part["item_id"].to_numpy(object, na_value=None)
+    items = np.array(part["item_id"], object)
+    items[part["item_id"].isna().to_numpy()] = None  # pd.NA has no truth
     shapes = np.full(len(part), None, object)
     image_id = np.zeros(len(part), np.int64)
     for number, image in enumerate(images, 1):

@@ -3,19 +3,14 @@
 import time
 
 import pytest
-from distributed import Client, LocalCluster
 
 from areca.runs.schedule import submit_to
+from areca.runtime import open_client
 
 
 @pytest.fixture
 def client():
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with open_client("local", workers=2, threads=1) as client:
         yield client
 
 

@@ -225,7 +225,21 @@ def canonical(geometries: ArrayLike) -> NDArray[np.object_]:
         Shape (n,).
     """
     parts, rows = shapely.get_parts(np.atleast_1d(geometries), return_index=True)
-    polygons = trace(add_corners(outline_corners(parts)))
+    return gather_in_order(trace(add_corners(outline_corners(parts))), rows)
+
+
+def gather_in_order(
+    polygons: NDArray[np.object_], rows: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    """Gather polygons as `gather` does, the parts of a row in the order of `canonical`.
+
+    Args:
+        polygons: Traced, shape (n,), in any order within a row.
+        rows: As for `gather`.
+
+    Returns:
+        Shape (row,).
+    """
     first = shapely.get_point(shapely.get_exterior_ring(polygons), 0)
     order = np.lexsort((shapely.get_x(first), shapely.get_y(first), rows))
     return gather(polygons[order], rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from areca.objects.corners import canonical, gather
+from areca.objects.corners import gather_in_order
 from areca.objects.pieces import polygonise_block
 from areca.tiles import Window
 
@@ -59,7 +59,7 @@ def mask_outlines(
     shift = np.column_stack([left + col, top + row - place])
     moved = shapely.set_coordinates(parts, coordinates + shift[owner[part]])
     found, home = np.unique(owner, return_inverse=True)
-    outlines[found] = canonical(gather(moved, home))
+    outlines[found] = gather_in_order(moved, home)
     return outlines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import shapely
@@ -53,11 +53,11 @@ def draw_through(
     return gather(np.asarray(drawn, object), rows)
 
 
-class _OnEdges:
+class _OnEdges(NamedTuple):
     """Which points lie on which edges, in the order in which edges pass them."""
 
-    def __init__(self, edge: NDArray[np.int64], point: NDArray[np.int64]) -> None:
-        self.edge, self.point = edge, point
+    edge: NDArray[np.int64]
+    point: NDArray[np.int64]
 
 
 def _points_on(

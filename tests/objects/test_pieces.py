@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import rasterio.features
 import shapely
+from class_rasters import class_rasters, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from skimage.measure import label as components
 
 from areca.errors import InputError
@@ -13,14 +13,6 @@ from areca.objects import pieces as pieces_module
 from areca.objects.borders import BORDER, unpack_borders
 from areca.objects.pieces import DTYPES, SCORE_UNIT
 from areca.tiles import Window
-
-
-def drawn(*rows):
-    """Digits are classes, a dot is class 0, a hash is nodata."""
-    values = {".": 0, "#": 255}
-    return np.array(
-        [[values.get(sign, ord(sign) - 48) for sign in row] for row in rows], np.uint8
-    )
 
 
 def around(labels, row0=0, col0=0):
@@ -49,23 +41,10 @@ def by_other_tools(labels, connectivity):
     return sorted(found, key=lambda region: region[:2])
 
 
-@st.composite
-def rasters(draw, smallest=1, largest=14):
-    """Blobs of two to four classes and nodata, with noise on top."""
-    shape = draw(st.tuples(*[st.integers(smallest, largest)] * 2))
-    classes = [0, *range(1, draw(st.integers(2, 4))), 255]
-    coarse = draw(st.integers(1, 4))
-    small = tuple(-(-size // coarse) for size in shape)
-    values = draw(arrays(np.uint8, small, elements=st.sampled_from(classes)))
-    blobs = np.kron(values, np.ones((coarse, coarse), np.uint8))
-    blobs = blobs[: shape[0], : shape[1]]
-    noise = draw(arrays(np.uint8, shape, elements=st.sampled_from(classes)))
-    noisy = draw(arrays(np.bool_, shape, elements=st.booleans()))
-    return np.where(noisy, noise, blobs) if draw(st.booleans()) else blobs
-
-
 @settings(deadline=None, max_examples=100)
-@given(labels=rasters(), connectivity=st.sampled_from([4, 8]))
+@given(
+    labels=class_rasters(smallest=1, largest=14), connectivity=st.sampled_from([4, 8])
+)
 def test_regions_and_outlines_are_those_of_other_tools(labels, connectivity):
     pieces = polygonise_block(
         labels, around(labels), skip=[0], connectivity=connectivity

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from class_rasters import class_rasters, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from areca.errors import InputError
 from areca.objects import empty_pieces, polygonise_block, stitch
@@ -14,14 +14,6 @@ from areca.objects import stitch as stitch_function
 from areca.tiles import Window
 
 ORIGIN = (-7, 1000)
-
-
-def drawn(*rows):
-    """Digits are classes, a dot is class 0, a hash is nodata."""
-    values = {".": 0, "#": 255}
-    return np.array(
-        [[values.get(sign, ord(sign) - 48) for sign in row] for row in rows], np.uint8
-    )
 
 
 def window_of(labels, origin=ORIGIN):
@@ -79,20 +71,10 @@ def assert_same(stitched, whole):
 @st.composite
 def cut_rasters(draw):
     """A raster of blobs and noise, and cuts into at least three by three blocks."""
-    shape = draw(st.tuples(*[st.integers(3, 14)] * 2))
-    classes = [0, *range(1, draw(st.integers(2, 4))), 255]
-    coarse = draw(st.integers(1, 4))
-    small = tuple(-(-size // coarse) for size in shape)
-    values = draw(arrays(np.uint8, small, elements=st.sampled_from(classes)))
-    blobs = np.kron(values, np.ones((coarse, coarse), np.uint8))
-    labels = blobs[: shape[0], : shape[1]]
-    if draw(st.booleans()):
-        noise = draw(arrays(np.uint8, shape, elements=st.sampled_from(classes)))
-        noisy = draw(arrays(np.bool_, shape, elements=st.booleans()))
-        labels = np.where(noisy, noise, labels)
+    labels = draw(class_rasters(smallest=3, largest=14))
     cuts = [
         draw(st.sets(st.integers(1, size - 1), min_size=2, max_size=3))
-        for size in shape
+        for size in labels.shape
     ]
     return labels, *cuts
 

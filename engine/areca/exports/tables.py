@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import pyarrow.parquet as pq
 import shapely
 
 from areca.exports.meridian import to_geojson_shapes
 from areca.exports.vector import DEGREE_DIGITS
-from areca.measures import write_objects
+from areca.measures import ObjectsWriter
 from areca.measures.table import measure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from areca.exports.source import ObjectSource
 
 CENTRE = ("center_lon", "center_lat")
@@ -63,38 +61,9 @@ def write_parquet(source: ObjectSource, path: Path) -> int:
         How many were written.
     """
     rows = 0
-    geo: dict[str, Any] | None = None
-    writer: pq.ParquetWriter | None = None
-    with TemporaryDirectory(dir=path.parent) as folder:
-        piece = Path(folder) / "piece.parquet"
+    # Parts have Arrow types, which are nobody else's.
+    with ObjectsWriter(path, pandas_types=False) as writer:
         for part in source.parts():
-            write_objects(part, piece)
-            table = pq.read_table(piece)
-            geo = _merged(geo, json.loads(table.schema.metadata[b"geo"]))
-            bare = table.replace_schema_metadata(None)
-            if writer is None:
-                writer = pq.ParquetWriter(path, bare.schema, compression="zstd")
-            if len(bare):
-                writer.write_table(bare.cast(writer.schema))
-            rows += len(bare)
-    if writer is not None:
-        writer.add_key_value_metadata({"geo": json.dumps(geo)})
-        writer.close()
+            writer.add(part)
+            rows += len(part)
     return rows
-
-
-def _merged(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
-    """Return GeoParquet metadata that holds for the rows of both."""
-    if one is None:
-        return other
-    name = one["primary_column"]
-    mine, more = one["columns"][name], other["columns"][name]
-    boxes = [box for c in (mine, more) if (box := c.get("bbox")) and box[0] <= box[2]]
-    kinds = sorted({*mine["geometry_types"], *more["geometry_types"]})
-    merged = mine | {"geometry_types": kinds}
-    merged.pop("bbox", None)
-    if boxes:
-        lows = [min(values) for values in zip(*(b[:2] for b in boxes), strict=True)]
-        highs = [max(values) for values in zip(*(b[2:] for b in boxes), strict=True)]
-        merged["bbox"] = [*lows, *highs]
-    return one | {"columns": one["columns"] | {name: merged}}

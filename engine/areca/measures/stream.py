@@ -41,9 +41,13 @@ class ObjectsWriter:
         2
     """
 
-    def __init__(self, path: Path) -> None:
-        """Write to a local path; folders on the way are made."""
-        self._path = path
+    def __init__(self, path: Path, *, pandas_types: bool = True) -> None:
+        """Write to a local path; folders on the way are made.
+
+        With `pandas_types` pandas reads columns back in the types that the parts have;
+        without, in its own for what the file holds, whatever the parts are made of.
+        """
+        self._path, self._pandas_types = path, pandas_types
         self._target = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
         self._writer: pq.ParquetWriter | None = None
         self._geo: dict[str, Any] = {}
@@ -62,6 +66,8 @@ class ObjectsWriter:
         geo = json.loads(metadata.pop(GEO))
         if self._writer is None:
             self._geo = geo
+            if not self._pandas_types:
+                metadata = {}
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
                 self._target, table.schema.with_metadata(metadata), compression="zstd"
@@ -75,7 +81,8 @@ class ObjectsWriter:
                 f"{table.schema.names}, which do not fit the first part ({error}). "
                 "Give all parts the same columns of the same types."
             ) from error
-        self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+        if len(table):
+            self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         for name, column in geo["columns"].items():
             _widen(self._geo["columns"][name], column)
 

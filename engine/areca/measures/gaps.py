@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-import dask_geopandas as dgpd
 import geopandas as gpd
 import numpy as np
-from dask.dataframe.dispatch import make_meta
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -23,7 +21,7 @@ from scipy.spatial import cKDTree
 from areca.errors import InputError
 from areca.measures.halo import map_with_halo
 from areca.measures.neighbours import LATTICE_REACH, REGULAR, check_reach, in_order
-from areca.measures.places import WGS84, Places, arc_length, centres_of, to_degrees
+from areca.measures.places import WGS84, Places, arc_length, to_degrees
 from areca.measures.planting import fit_lattices
 from areca.measures.table import require_crs
 
@@ -133,12 +131,8 @@ def find_gaps(objects: Table, options: GapOptions | None = None) -> Table:
     """
     require_crs(objects)
     options = options or GapOptions()
-    if isinstance(objects, dgpd.GeoDataFrame):
-        empty = make_meta(objects)
-        meta = _found(empty, centres_of(empty), np.empty((0, 2)), options)
-        function = partial(_found, options=options)
-        return cast("Table", map_with_halo(objects, function, options.halo_m, meta))
-    return _found(objects, centres_of(objects), np.empty((0, 2)), options)
+    function = partial(_found, options=options)
+    return cast("Table", map_with_halo(objects, function, options.halo_m))
 
 
 def _found(

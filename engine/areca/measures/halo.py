@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+import dask_geopandas as dgpd
 import geopandas as gpd
 import numpy as np
 import shapely
 from dask.dataframe import from_delayed
+from dask.dataframe.dispatch import make_meta
 from dask.delayed import delayed
 
 from areca.errors import GridError
@@ -22,8 +24,9 @@ from areca.measures.table import require_crs
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import dask_geopandas as dgpd
     from numpy.typing import NDArray
+
+    from areca.measures.table import Table
 
     Around: TypeAlias = Callable[
         [gpd.GeoDataFrame, NDArray[np.float64], NDArray[np.float64]], gpd.GeoDataFrame
@@ -35,25 +38,26 @@ LEAST_CURVATURE_M = 6.33e6
 """Smallest radius of curvature of the ellipsoid, m."""
 
 
-def map_with_halo(
-    objects: dgpd.GeoDataFrame,
-    function: Around,
-    reach_m: float,
-    meta: gpd.GeoDataFrame,
-) -> dgpd.GeoDataFrame:
+def map_with_halo(objects: Table, function: Around, reach_m: float) -> Table:
     """Call a function on each partition together with the centres around it.
 
     Args:
-        objects: Table with a CRS whose `spatial_partitions` are known.
+        objects: Table with a CRS. In memory it is one partition, with nothing around;
+            a dask_geopandas table must know its `spatial_partitions`.
         function: Takes a partition, the centres of its objects and those of other
             objects within reach of the partition (longitude and latitude in degrees,
             shape (n, 2) and (m, 2)), and returns a table.
         reach_m: How far around a partition to look, m.
-        meta: An empty table like those that the function returns.
 
     Returns:
-        A lazy table with the function's tables as its partitions; nothing is computed.
+        What the function returns; for dask_geopandas a lazy table with the function's
+        tables as its partitions, nothing is computed.
     """
+    nothing = np.empty((0, 2))
+    if not isinstance(objects, dgpd.GeoDataFrame):
+        return function(objects, centres_of(objects), nothing)
+    empty = make_meta(objects)
+    meta = function(empty, centres_of(empty), nothing)
     boxes = _boxes(objects)
     parts = objects.to_delayed()
     centres = [delayed(centres_of)(part) for part in parts]
@@ -71,8 +75,7 @@ def map_with_halo(
     # dask_geopandas keeps where partitions are in attrs, which pandas cannot compare.
     meta = meta.copy()
     meta.attrs = {}
-    frame = from_delayed(tables, meta=meta, verify_meta=False)
-    return cast("dgpd.GeoDataFrame", frame)
+    return cast("Table", from_delayed(tables, meta=meta, verify_meta=False))
 
 
 def _call(

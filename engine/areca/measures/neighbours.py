@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import dask_geopandas as dgpd
 import numpy as np
-from dask.dataframe.dispatch import make_meta
 
 from areca.errors import InputError
 from areca.measures.halo import map_with_halo
-from areca.measures.places import Places, arc_length, centres_of
+from areca.measures.places import Places, arc_length
 from areca.measures.planting import SAME_LENGTH, Lattices, fit_lattices
 from areca.measures.table import require_crs
 
@@ -59,14 +58,11 @@ def spacing(objects: Table, *, reach_m: float = 30.0) -> Table:
     """
     require_crs(objects)
     check_reach(reach_m)
+    function = partial(_spaced, reach_m=reach_m)
+    spaced = map_with_halo(objects, function, LATTICE_REACH * reach_m)
     if isinstance(objects, dgpd.GeoDataFrame):
-        empty = make_meta(objects)
-        meta = _spaced(empty, centres_of(empty), np.empty((0, 2)), reach_m)
-        function = partial(_spaced, reach_m=reach_m)
-        spaced = map_with_halo(objects, function, LATTICE_REACH * reach_m, meta)
         spaced.spatial_partitions = objects.spatial_partitions
-        return cast("Table", spaced)
-    return _spaced(objects, centres_of(objects), np.empty((0, 2)), reach_m)
+    return cast("Table", spaced)
 
 
 def check_reach(reach_m: float) -> None:

@@ -7,10 +7,10 @@ import shapely
 from outline_shapes import lobed
 
 from areca.measures import nearby
-from areca.measures.frames import earth_of
 from areca.measures.nearby import nearby_maps
 from areca.measures.placing import in_metres
 from areca.measures.rings import rings_of, sizes_of
+from areca.tiles.earth import earth_of
 
 PLACES = {
     4326: [(25.0, 0.0), (25.0, 60.0), (140.0, -80.0)],

@@ -19,7 +19,6 @@ from dask.delayed import delayed
 
 from areca.errors import InputError
 from areca.measures.drawing import FIELDS, BoundingKind, Drawing, drawn_shapes
-from areca.measures.frames import earth_of
 from areca.measures.groups import (
     Extents,
     corners_of,
@@ -28,6 +27,7 @@ from areca.measures.groups import (
     merged_extents,
 )
 from areca.measures.table import require_crs
+from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,11 +12,11 @@ import pyproj
 import shapely
 
 from areca.errors import GridError, InputError
-from areca.measures.frames import earth_of
 from areca.measures.places import WGS84
 from areca.measures.table import measure, require_crs
 from areca.measures.tally import NOWHERE, SummaryOptions, total_of
 from areca.measures.zones import ground_area_m2
+from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyproj
 
-from areca.measures.frames import wrapped
 from areca.measures.placing import PlacedPolygons
+from areca.tiles.earth import wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from areca.measures.columns import Columns
-    from areca.measures.frames import Earth, LocalFrames
+    from areca.measures.frames import LocalFrames
     from areca.measures.placing import PlacedOthers
+    from areca.tiles.earth import Earth
 
 
 def centre_columns(placed: PlacedPolygons | PlacedOthers, earth: Earth) -> Columns:

@@ -10,9 +10,9 @@ import numpy as np
 import shapely
 from dask.dataframe.dispatch import make_meta
 
-from areca.measures.frames import Earth, earth_of
 from areca.measures.table import measure, require_crs
 from areca.objects.circles import equal_area_factor
+from areca.tiles.earth import Earth, earth_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,9 +22,10 @@ from areca.measures.nearby import beyond_plane
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from areca.measures.frames import Earth, LocalFrames
+    from areca.measures.frames import LocalFrames
     from areca.measures.groups import Extents
     from areca.measures.hulls import Calipers
+    from areca.tiles.earth import Earth
 
 BoundingKind = Literal[
     "RECTANGLE_BY_AREA", "RECTANGLE_BY_WIDTH", "CONVEX_HULL", "CIRCLE", "ENVELOPE"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from areca.measures.frames import Earth
+    from areca.tiles.earth import Earth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

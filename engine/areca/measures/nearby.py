@@ -19,8 +19,8 @@ from areca.measures.frames import LocalFrames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from areca.measures.frames import Earth
     from areca.measures.rings import Rings
+    from areca.tiles.earth import Earth
 
 KNOTS = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1]], np.float64)
 """Where the polynomial is found, in half sizes of the object."""

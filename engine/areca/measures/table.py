@@ -15,7 +15,6 @@ from areca.errors import GridError
 from areca.measures import notes
 from areca.measures.centres import centre_columns, place_poles
 from areca.measures.columns import BOUNDING, Columns, Estimators, polygon_columns
-from areca.measures.frames import earth_of
 from areca.measures.options import MeasureOptions
 from areca.measures.placing import PlacedPolygons, placed
 from areca.measures.shapes import (
@@ -25,6 +24,7 @@ from areca.measures.shapes import (
     polygons_of_collections,
 )
 from areca.measures.uncertainty import ERRORS, pixel_sizes
+from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

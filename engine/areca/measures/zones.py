@@ -12,11 +12,11 @@ import pyproj
 import shapely
 
 from areca.errors import GridError, InputError
-from areca.measures.frames import earth_of
 from areca.measures.places import WGS84
 from areca.measures.shapes import is_areal, repaired
 from areca.measures.table import measure, require_crs
 from areca.measures.tally import NOWHERE, OUTSIDE, SummaryOptions, total_of
+from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pyproj import CRS, Geod, Transformer
 
 from areca.errors import GridError
+from areca.tiles.earth import earth_of, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,44 +68,18 @@ def ground_axes_m(
     Raises:
         GridError: A place lies where the CRS is not defined.
     """
-    crs, to_lonlat, unit, geod = _ellipsoid(lattice.crs)
+    earth = earth_of(CRS.from_user_input(lattice.crs))
     steps = np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])[:, :, None]
     east, north = lattice.to_crs(x + steps[:, 0], y + steps[:, 1])
-    if to_lonlat is not None:
-        east, north = to_lonlat.transform(east, north)
-    if not (np.isfinite(east) & np.isfinite(north)).all():
+    longitude, latitude = earth.angles(east, north)
+    if not (np.isfinite(longitude) & np.isfinite(latitude)).all():
         raise GridError(
-            f"{crs.name} is not defined at all of {len(x)} places; check the transform "
-            "of the raster"
+            f"{earth.crs.name} is not defined at all of {len(x)} places; check the "
+            "transform of the raster"
         )
-    longitude, latitude = east * unit, north * unit
-    sine = np.sin(latitude.mean(axis=0))
-    flat = 1 - geod.es * sine * sine
-    vertical = geod.a / np.sqrt(flat)
-    meridian = vertical * (1 - geod.es) / flat
-    turn = longitude[1::2] - longitude[::2]
-    turn = (turn + np.pi) % (2 * np.pi) - np.pi
+    middle = latitude.mean(axis=0)
+    vertical, meridian = earth.radii(middle)
+    turn = wrapped(longitude[1::2] - longitude[::2])
     rise = latitude[1::2] - latitude[::2]
-    metres = [vertical * np.sqrt(1 - sine * sine) * turn, meridian * rise]
+    metres = [vertical * np.cos(middle) * turn, meridian * rise]
     return np.moveaxis(np.stack(metres, axis=1), 2, 0)
-
-
-@lru_cache(maxsize=64)
-def _ellipsoid(text: str) -> tuple[CRS, Transformer | None, float, Geod]:
-    """Return a CRS, the way to its longitudes, radians in their unit, the ellipsoid.
-
-    Raises:
-        GridError: It is that of a plan, or the like.
-    """
-    crs = CRS.from_user_input(text)
-    geodetic = crs.geodetic_crs
-    if geodetic is None:
-        raise GridError(
-            f"{crs.name!r} names no place on the Earth, so a pixel has no size there; "
-            "set the CRS that the raster is in"
-        )
-    to_lonlat = None
-    if not crs.is_geographic:
-        to_lonlat = Transformer.from_crs(crs, geodetic, always_xy=True)
-    unit = float(geodetic.axis_info[0].unit_conversion_factor)
-    return crs, to_lonlat, unit, crs.get_geod() or Geod(ellps="WGS84")

@@ -56,7 +56,8 @@ class Earth:
         what lies past 180 degrees back in at the other side.
         """
         across = self.coordinates(np.array([np.pi, -np.pi]), np.zeros(2))[0]
-        world = float(across[0] - across[1])
+        with np.errstate(invalid="ignore"):  # beyond the map both are infinite
+            world = float(across[0] - across[1])
         # On other maps both are one place: rounding must not pass for a world of 1 nm.
         least = 1.0 if self.to_angles is None else self.semi_major_m
         return world if np.isfinite(world) and world >= least else None
@@ -65,9 +66,10 @@ class Earth:
         self, x: NDArray[np.float64], centre: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return x of shapes around `centre` that go on past the edge of the map."""
-        if self.turn is None:
+        turn = self.turn  # a transformation each time
+        if turn is None:
             return x
-        return np.asarray(x - self.turn * np.rint((x - centre) / self.turn))
+        return np.asarray(x - turn * np.rint((x - centre) / turn))
 
     def radii(
         self, latitude: NDArray[np.float64]

@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 
 from areca.errors import InputError
 from areca.measures import write_objects
+from areca.measures.files import PARQUET
 from areca.objects import PolygonOptions, polygonize
 from areca_pipelines.console import OUT
 
@@ -76,7 +77,7 @@ def polygonize_file(
         InputError: the source is no class raster, or the target cannot be written to.
     """
     raster = open_classes(source, layer)
-    one_file = target.suffix in {".parquet", ".geoparquet"}
+    one_file = target.suffix in PARQUET
     if target.is_dir() == one_file and target.exists():
         raise InputError(
             f"{target} is {'a folder' if one_file else 'a file'} already; give --out "

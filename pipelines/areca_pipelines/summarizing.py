@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import dask_geopandas as dgpd
 import geopandas as gpd
 import numpy as np
-from pyogrio.errors import DataSourceError
 
 from areca.errors import InputError
 from areca.exports import ExportOptions, export_objects
@@ -21,6 +20,7 @@ from areca.measures import (
     summarize,
     summarize_cells,
 )
+from areca.measures.files import PARQUET, read_vector
 from areca.runs.folder import write_atomically
 from areca_pipelines.run_reading import calibration_of, open_run, state_notes
 from areca_pipelines.summary_map import draw_map, sheet_of
@@ -145,18 +145,8 @@ def read_zones(path: Path) -> gpd.GeoDataFrame:
     """
     if not path.exists():
         raise InputError(f"there is no file {path} of zones; check the path")
-    try:
-        parquet = path.suffix in {".parquet", ".geoparquet"}
-        zones = gpd.read_parquet(path) if parquet else gpd.read_file(path)
-    except (DataSourceError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} cannot be read as zones ({reason}); give polygons as GeoJSON, "
-            "GeoPackage or another vector file"
-        ) from error
-    if not isinstance(zones, gpd.GeoDataFrame):
-        raise InputError(f"{path} is a table without shapes; zones are polygons")
-    return zones
+    wanted = "polygons as GeoJSON, GeoPackage or another vector file"
+    return read_vector(path, what="zones", wanted=wanted)
 
 
 def _check_targets(request: SummaryRequest) -> None:
@@ -185,7 +175,7 @@ def _read(source: Path, run: FinishedRun | None) -> dgpd.GeoDataFrame:
         InputError: There is no table.
     """
     folder = source if run is None else run.folder.objects
-    if folder.is_dir() or folder.suffix in {".parquet", ".geoparquet"}:
+    if folder.is_dir() or folder.suffix in PARQUET:
         try:
             return dgpd.read_parquet(str(folder))
         except (OSError, ValueError) as error:
@@ -194,7 +184,9 @@ def _read(source: Path, run: FinishedRun | None) -> dgpd.GeoDataFrame:
             ) from error
     if not folder.exists():
         raise InputError(f"there is no {folder}; give a run folder or a table")
-    table = dgpd.from_geopandas(read_zones(folder), npartitions=1)
+    wanted = "a run, GeoParquet, GeoPackage or another vector file"
+    whole = read_vector(folder, what="a table of objects", wanted=wanted)
+    table = dgpd.from_geopandas(whole, npartitions=1)
     table.calculate_spatial_partitions()
     return table
 

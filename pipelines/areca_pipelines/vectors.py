@@ -15,13 +15,12 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import ShapelyError
 
 from areca.errors import InputError
+from areca.measures.files import PARQUET
+from areca.measures.stream import GEO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-GEO = b"geo"
-"""Where a GeoParquet file says what its columns are."""
 
 
 def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
@@ -40,7 +39,7 @@ def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
     """
     if not source.exists():
         raise InputError(f"there is no file {source}; check the path")
-    parquet = source.is_dir() or source.suffix in {".parquet", ".geoparquet"}
+    parquet = source.is_dir() or source.suffix in PARQUET
     try:
         yield from (_parquet_parts if parquet else _gdal_parts)(source, rows)
     except (
@@ -97,7 +96,10 @@ def _gdal_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
     Raises:
         InputError: It has no shapes.
     """
-    with pyogrio.raw.open_arrow(source, batch_size=rows, use_pyarrow=True) as opened:
+    # By number: without one, GDAL warns where there are others.
+    with pyogrio.raw.open_arrow(
+        source, layer=0, batch_size=rows, use_pyarrow=True
+    ) as opened:
         about, batches = opened
         if about["geometry_type"] is None:
             raise InputError(_shapeless(source))

@@ -16,16 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import shapely
-from pyogrio.errors import DataSourceError
 
 from areca.errors import InputError
+from areca.measures.files import PARQUET, read_vector
 from areca.measures.table import require_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-PARQUET = frozenset({".parquet", ".geoparquet"})
 ROWS = 20_000
 """Rows that are looked at a time: some 60 MB as they are written."""
 
@@ -168,19 +167,8 @@ def open_source(path: Path) -> ObjectSource:
         raise InputError(f"there is no {path}; give a run folder or a table of objects")
     if path.suffix in PARQUET:
         return ParquetSource([path])
-    try:
-        table = gpd.read_file(path)
-    except (DataSourceError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} cannot be read as a table of shapes ({reason}); give a run, "
-            "GeoParquet, GeoPackage or another vector file"
-        ) from error
-    if not isinstance(table, gpd.GeoDataFrame):
-        raise InputError(
-            f"{path} is a table without shapes; give one with a geometry column"
-        )
-    return TableSource(table)
+    wanted = "a run, GeoParquet, GeoPackage or another vector file"
+    return TableSource(read_vector(path, what="a table of shapes", wanted=wanted))
 
 
 def kinds_of(shapes: np.ndarray) -> set[str]:

@@ -183,7 +183,7 @@ def _metres_per_unit(grid: pyproj.CRS, side: float) -> float:
             "a projected CRS, for example crs=objects.estimate_utm_crs(), or use "
             "h3_resolution"
         )
-    return float(grid.axis_info[0].unit_conversion_factor)
+    return earth.metres_per_unit
 
 
 def _cell_keys(total: Tally) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy as np
 from dask.base import compute
 from dask.dataframe.dispatch import make_meta
 from dask.delayed import delayed
+from pyogrio.errors import DataSourceError
 
 from areca.errors import InputError
 from areca.measures.table import require_crs
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import dask_geopandas as dgpd
     import pandas as pd
 
+PARQUET = frozenset({".parquet", ".geoparquet"})
+"""How names of GeoParquet files end."""
 ROWS_PER_GROUP = 50_000
 """Row group: what a reader with a bounding box skips or reads as a whole."""
 
@@ -96,6 +99,34 @@ def read_objects(
             f"{path} cannot be read as GeoParquet: {error}. Give a table that "
             "write_objects made, or convert it with geopandas first."
         ) from error
+
+
+def read_vector(path: Path, *, what: str, wanted: str) -> gpd.GeoDataFrame:
+    """Read a vector file of any kind as a whole.
+
+    Args:
+        path: GeoParquet, or what GDAL reads (its first layer).
+        what: What it should hold, for the message.
+        wanted: What to give instead, for the message.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: It cannot be read, or has no shapes.
+    """
+    try:
+        parquet = path.suffix in PARQUET
+        # The first layer by number: it would be taken by default, with a warning.
+        table = gpd.read_parquet(path) if parquet else gpd.read_file(path, layer=0)
+    except (DataSourceError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path} cannot be read as {what} ({reason}); give {wanted}"
+        ) from error
+    if not isinstance(table, gpd.GeoDataFrame):
+        raise InputError(f"{path} is a table without shapes; give {wanted}")
+    return table
 
 
 def _write_part(objects: gpd.GeoDataFrame, path: str) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WGS84 = "EPSG:4326"
+EARTH_RADIUS_M = 6_371_008.8
+"""Mean radius of the ellipsoid."""
 _GEOCENTRIC, _GEODETIC = "EPSG:4978", "EPSG:4979"
 _CENTRES = ("center_lon", "center_lat")
 
@@ -145,7 +147,7 @@ def arc_length(chord: NDArray[np.float64]) -> NDArray[np.float64]:
         Distances on a sphere of the Earth's mean radius, m: off by less than 1e-8 of
         the geodesic up to 5 km.
     """
-    across = 2 * 6_371_008.8
+    across = 2 * EARTH_RADIUS_M
     return np.asarray(across * np.arcsin(np.minimum(chord / across, 1.0)))
 
 

@@ -12,7 +12,7 @@ import pyproj
 import shapely
 
 from areca.errors import GridError, InputError
-from areca.measures.places import WGS84
+from areca.measures.places import EARTH_RADIUS_M, WGS84
 from areca.measures.shapes import is_areal, repaired
 from areca.measures.table import measure, require_crs
 from areca.measures.tally import NOWHERE, OUTSIDE, SummaryOptions, total_of
@@ -31,7 +31,6 @@ EDGE_PIECES = 64
 LONGEST_PIECE_M = 1_000.0
 """A zone's edges are straight in its CRS. They are measured in pieces of at most this,
 and 1/64 of its size: between pieces and geodesics there is 1e-6 of the area at most."""
-METRES_PER_RADIAN = 6_371_008.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +179,9 @@ def ground_area_m2(shapes: gpd.GeoSeries) -> NDArray[np.float64]:
     """
     earth = earth_of(pyproj.CRS(shapes.crs))
     unit = (
-        METRES_PER_RADIAN * earth.radians_per_unit
+        EARTH_RADIUS_M * earth.radians_per_unit
         if earth.to_angles is None
-        else float(earth.crs.axis_info[0].unit_conversion_factor)
+        else earth.metres_per_unit
     )
     bounds = np.asarray(shapes.bounds, np.float64)
     extent = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
@@ -218,7 +217,7 @@ def _checked(zones: gpd.GeoDataFrame, name: str | None) -> Zones:
         )
     shapes, _ = repaired(shapely.force_2d(shapes))
     earth = earth_of(crs)
-    turn = 2 * np.pi / earth.radians_per_unit if earth.to_angles is None else 0.0
+    turn = (earth.turn or 0.0) if earth.to_angles is None else 0.0
     if turn:
         _check_turns(shapes, turn)
     number = pd.Series(range(len(zones)), index=zones.index)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from areca.errors import ModelError
-from areca.models.card_file import read_card
+from areca.models.card_file import CARD_NAME, read_card
 
 if TYPE_CHECKING:
     from areca.models.card import ModelCard
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Folder of the models that come with areca."""
-CARD_NAME = "model.json"
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,10 +72,16 @@ class Model:
                 f"({error.strerror})"
             ) from error
         seen = hashlib.sha256(data).hexdigest()
+        if not self.card.sha256:
+            raise ModelError(
+                f"the card of {self.card.name!r} has no sha256, so nothing says that "
+                f"{self.weights_path} is its file; areca.pack_model(card, weights, "
+                f"folder) writes both, or set sha256 to {seen}"
+            )
         if seen != self.card.sha256:
             raise ModelError(
                 f"{self.weights_path} has SHA-256 {seen}, the card expects "
-                f"{self.card.sha256 or '(none)'}; the file is damaged or belongs to "
+                f"{self.card.sha256}; the file is damaged or belongs to "
                 "another card: copy the model's folder again"
             )
         return data

@@ -153,7 +153,8 @@ def load_file(model: Model, device: str, *, trust: bool) -> WholeFile:
         raise ModelError(
             f"the {card.format} file {model.weights_path} of model {card.name!r} can "
             "run code of whoever made it; load it with trust only if you know its "
-            "source, or export the model to ONNX or safetensors"
+            "source (--set trust=true, in Python PredictOptions(trust=True)), or "
+            "export the model to ONNX or safetensors"
         )
     return WholeFile(_OPENERS[card.format](model, device), card)
 

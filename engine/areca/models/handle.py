@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Folder of the models that come with areca."""
+_NAMED = 5
+"""So many files of a folder are told."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,6 +111,18 @@ def load_model(name_or_path: str | Path) -> Model:
     folder = path.parent if path.name == CARD_NAME else path
     if (folder / CARD_NAME).is_file():
         return Model(read_card(folder / CARD_NAME), folder.resolve())
+    if folder.is_dir():
+        held = sorted(entry.name for entry in folder.iterdir())
+        raise ModelError(
+            f"the folder {text!r} has no {CARD_NAME}, the card of the model; it holds "
+            f"{', '.join(held[:_NAMED]) or 'nothing'}{', …' * (len(held) > _NAMED)}. "
+            "areca.pack_model(card, weights, folder) writes card and weights"
+        )
+    if path.name != text:
+        raise ModelError(
+            f"there is no model {text!r}: no such folder. A model is a folder with "
+            f"{CARD_NAME} and its weights, or one of {', '.join(list_models())}"
+        )
     near = difflib.get_close_matches(text, list_models(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "give a name or a model folder."
     raise ModelError(

@@ -238,8 +238,8 @@ def _is_table(kind: object) -> TypeGuard[type[BaseModel]]:
 
 def _split(value: object, kind: object) -> object:
     """Return text with commas as a list where a list is wanted."""
-    kinds = (kind, *get_args(kind))  # a union names the tuple as its part
-    if isinstance(value, str) and tuple in map(get_origin, kinds):
+    kinds = (kind, *get_args(kind))  # a union has the tuple as its part
+    if isinstance(value, str) and any(get_origin(one) is tuple for one in kinds):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 

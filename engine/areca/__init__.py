@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         summarize_cells,
         write_objects,
     )
+    from areca.models.card import ModelCard
     from areca.models.handle import list_models, load_model
+    from areca.models.pack import pack_model
     from areca.objects import PolygonOptions, polygonize
 
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
     "Exported": "areca.exports",
     "GapOptions": "areca.measures",
     "MeasureOptions": "areca.measures",
+    "ModelCard": "areca.models.card",
     "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
@@ -51,6 +54,7 @@ _HOMES = {
     "load_model": "areca.models.handle",
     "measure": "areca.measures",
     "open_cube": "areca.catalog",
+    "pack_model": "areca.models.pack",
     "polygonize": "areca.objects",
     "predict": "areca.inference",
     "read_objects": "areca.measures",
@@ -68,6 +72,7 @@ __all__ = [
     "Exported",
     "GapOptions",
     "MeasureOptions",
+    "ModelCard",
     "PolygonOptions",
     "PredictOptions",
     "Prediction",
@@ -81,6 +86,7 @@ __all__ = [
     "load_model",
     "measure",
     "open_cube",
+    "pack_model",
     "polygonize",
     "predict",
     "read_objects",

@@ -14,6 +14,7 @@ from dask.system import CPU_COUNT
 from shapely import box
 
 from areca.catalog import (
+    assumed_names,
     estimate_bytes,
     has_collections,
     normalise_items,
@@ -31,7 +32,7 @@ from areca.tiles import ground_pixel_m
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shapely.geometry.base import BaseGeometry
 
@@ -70,6 +71,7 @@ def run(
     cluster: str = "local",
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Run a recipe over a region; the same call again resumes what was interrupted.
 
@@ -83,6 +85,7 @@ def run(
         cluster: `local`, `threads`, `cuda`, or the address of a Dask scheduler.
         settings: Recipe values to replace, by key: `{"threshold": 0.4}`.
         progress: Told of every block that ends.
+        tell: Told what was assumed of the imagery, a line each, before anything is run.
 
     Returns:
         How the run ended, with the folder and the counts.
@@ -104,6 +107,8 @@ def run(
     request = prepare(recipe, ground, settings, command=command)
     folder = RunFolder(Path(out))
     folder.check(with_kept_batch(request, folder).to_dict())
+    for note in request.notes:
+        (tell or _silent)(note)
     chosen = read_recipe(recipe, CensusRecipe, settings)
     workers = chosen.workers or _processes(cluster, request.options.device)
     with open_client(cluster, workers=workers, threads=chosen.threads) as client:
@@ -159,14 +164,16 @@ def prepare(
     model = load_model(chosen.model)
     model.verify()
     options = PredictOptions(**chosen.options.model_dump())
+    scenes, note = _scenes(chosen, ground, with_tile(model, options))
     request = RunRequest(
         recipe=Path(recipe).stem,
         title=chosen.title,
         command=command or f"areca run {recipe}",
-        scenes=tuple(_scenes(chosen, ground, with_tile(model, options))),
+        scenes=tuple(scenes),
         model=model,
         options=options,
         aoi=None if ground.aoi is None else read_aoi(ground.aoi),
+        notes=(note,) if note else (),
     )
     _ = request.plan  # refuses what cannot be run, before any pixel is read
     return request
@@ -190,6 +197,8 @@ class PlanSummary:
     """Ground of the imagery in these blocks, ha."""
     read_bytes: int
     """Pixels to decode, bytes."""
+    notes: tuple[str, ...]
+    """What was assumed of the imagery, a line each."""
 
 
 def plan(
@@ -205,7 +214,8 @@ def plan(
     Returns:
         Items, blocks, tiles and bytes.
     """
-    laid_out = prepare(recipe, ground, settings).plan
+    request = prepare(recipe, ground, settings)
+    laid_out = request.plan
     windows = [b.window.intersection(laid_out.grid.region) for b in laid_out.blocks]
     pixels = sum(window.size for window in windows if window is not None)
     across, down = ground_pixel_m(laid_out.geobox)
@@ -218,6 +228,7 @@ def plan(
         pixel_m=math.sqrt(across * down),
         area_ha=pixels * across * down / 10_000,
         read_bytes=_bytes(laid_out),
+        notes=request.notes,
     )
 
 
@@ -230,7 +241,10 @@ def _bytes(laid_out: RunPlan) -> int:
     )
 
 
-def _scenes(chosen: CensusRecipe, ground: Ground, model: Model) -> list[Scene]:
+def _scenes(
+    chosen: CensusRecipe, ground: Ground, model: Model
+) -> tuple[list[Scene], str]:
+    """Return the imagery, and what was assumed of it."""
     catalog = _catalog(chosen, ground)
     collections = chosen.collections if has_collections(catalog) else None
     found = search(
@@ -248,7 +262,8 @@ def _scenes(chosen: CensusRecipe, ground: Ground, model: Model) -> list[Scene]:
             datetime=ground.datetime,
         )
     bands = FeatureStack(model.card.bands).inputs
-    return normalise_items(found, catalog_href=catalog, bands=bands)
+    scenes = normalise_items(found, catalog_href=catalog, bands=bands)
+    return scenes, assumed_names(found)
 
 
 def _command(

@@ -98,7 +98,7 @@ def _run(
 ) -> int:
     """Return 0 or 3 once the objects of a region are counted and measured."""
     from areca_pipelines.census import run
-    from areca_pipelines.console import BlockBar, print_result
+    from areca_pipelines.console import BlockBar, print_note, print_result
     from areca_pipelines.recipe import parse_setting
 
     with BlockBar() as bar:
@@ -111,6 +111,7 @@ def _run(
             cluster=cluster,
             settings=dict(map(parse_setting, settings or [])),
             progress=bar,
+            tell=print_note,
         )
     print_result(result)
     return EXIT_HOLES if result.holes else 0

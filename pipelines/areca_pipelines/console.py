@@ -13,12 +13,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from typing_extensions import override
 
 from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
@@ -59,6 +61,7 @@ class _Bar:
 
     def __init__(self, unit: str) -> None:
         self._bar = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -89,10 +92,24 @@ class BlockBar(_Bar):
     """A bar of the blocks of a run; plain lines where there is no terminal."""
 
     def __init__(self) -> None:
-        """Prepare the bar; it is drawn from the first block on."""
+        """Prepare the bar; it moves from the start, before any block has ended."""
         super().__init__("blocks")
-        self._task: TaskID | None = None
+        self._task = self._bar.add_task("no block finished yet", total=None)
+        self._ending: TaskID | None = None
         self._seen = self._resumed = self._failed = self._found = 0
+
+    @override
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing; only a bar that counted something stays on the screen."""
+        if self._ending is not None:
+            self._bar.remove_task(self._ending)
+        self._bar.live.transient = self._seen == 0
+        super().__exit__(kind, error, trace)
 
     def __call__(self, done: BlockDone, *, total: int, resumed: bool) -> None:
         """Count one block."""
@@ -100,12 +117,16 @@ class BlockBar(_Bar):
         self._resumed += resumed
         self._failed += done.error is not None
         self._found += done.settled + done.open
-        if self._task is None:
-            self._task = self._bar.add_task("starting", total=total)
         failed = f", {self._failed} failed" if self._failed else ""
         resumed_text = f", {self._resumed} resumed" if self._resumed else ""
         text = f"{self._found:,} candidates{resumed_text}{failed}"
-        self._bar.update(self._task, completed=self._seen, description=text)
+        total = max(total, self._seen)  # chains of rivals may ask for more blocks
+        self._bar.update(
+            self._task, completed=self._seen, total=total, description=text
+        )
+        if self._seen == total and self._ending is None:
+            # A finished bar stands still, and a large run is not at its end.
+            self._ending = self._bar.add_task("seams, table, report", total=None)
         if not NOTES.is_terminal and (done.error or not resumed):
             what = done.error or f"{done.settled + done.open} candidates"
             NOTES.print(
@@ -190,6 +211,8 @@ def print_plan(summary: PlanSummary) -> None:
     table.add_row("ground of blocks", f"{summary.area_ha:,.1f} ha")
     table.add_row("to decode", f"{summary.read_bytes / 1e6:,.1f} MB")
     OUT.print(table)
+    for note in summary.notes:
+        print_note(note)
 
 
 def print_models(names: Sequence[str] | None = None) -> None:
@@ -252,7 +275,7 @@ def print_measured(measured: MeasuredFile) -> None:
 def print_exported(done: Exported, notes: Sequence[str]) -> None:
     """Say what was exported and where it is."""
     for note in notes:
-        _note(note)
+        print_note(note)
     what = "pixels" if done.format == "cog" else "objects"
     OUT.print(f"[bold]{done.count:,} {what}[/bold] as {done.format}")
     _plain(f"file    {_near(done.path)}")
@@ -263,7 +286,7 @@ def print_summary(
 ) -> None:
     """Show the figures of zones or cells, the first ones where there are many."""
     for note in notes:
-        _note(note)
+        print_note(note)
     key = str(table.columns[0])
     columns = {n: c for n, c in SUMMARY_COLUMNS.items() if n in table}
     if "shared" in table and not table["shared"].any():
@@ -289,7 +312,7 @@ def _figure(row: Mapping[Hashable, Any], name: str, digits: int) -> str:
     return "" if pd.isna(row[name]) else f"{row[name]:,.{digits}f}"
 
 
-def _note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print a note for people, apart from the figures."""
     NOTES.print(text, markup=False, soft_wrap=True)
 

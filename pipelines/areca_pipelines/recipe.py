@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeGuard,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
@@ -158,12 +168,16 @@ def read_recipe(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path.name} is no TOML file: {error}") from error
     _check_kind(path, data, form)
-    for key, value in (settings or {}).items():
-        _put(data, key, value, form)
+    given = {_full(key, form): value for key, value in (settings or {}).items()}
+    for key, value in given.items():
+        _put(data, key, _split(value, _annotation(key, form)))
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        raise RecipeError(f"{path.name}: {_explain(error, form)}") from error
+        fault = ".".join(map(str, error.errors()[0]["loc"]))
+        is_given = any(f"{fault}.".startswith(f"{key}.") for key in given)
+        source = "--set" if is_given else path.name
+        raise RecipeError(f"{source}: {_explain(error, form)}") from error
 
 
 def _check_kind(path: Path, data: Mapping[str, Any], form: type[BaseModel]) -> None:
@@ -203,15 +217,40 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def _put(data: dict[str, Any], key: str, value: object, form: type[BaseModel]) -> None:
-    """Set a dotted key; a bare name of an option means `options.<name>`.
+def _full(key: str, form: type[BaseModel]) -> str:
+    """Return a dotted key; a bare name of an option means `options.<name>`."""
+    is_option = key in CensusOptions.model_fields and "options" in form.model_fields
+    return f"options.{key}" if is_option else key
+
+
+def _annotation(key: str, form: type[BaseModel]) -> object:
+    """Return the type of a dotted key; None where there is no such key."""
+    kind: object = form
+    for part in key.split("."):
+        fields = kind.model_fields if _is_table(kind) else {}
+        kind = fields[part].annotation if part in fields else None
+    return kind
+
+
+def _is_table(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _split(value: object, kind: object) -> object:
+    """Return text with commas as a list where a list is wanted."""
+    kinds = (kind, *get_args(kind))  # a union has the tuple as its part
+    if isinstance(value, str) and any(get_origin(one) is tuple for one in kinds):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _put(data: dict[str, Any], key: str, value: object) -> None:
+    """Set a dotted key.
 
     Raises:
         RecipeError: A part of the key is a value and has no keys.
     """
     parts = key.split(".")
-    if key in CensusOptions.model_fields and "options" in form.model_fields:
-        parts = ["options", key]
     table = data
     for part in parts[:-1]:
         table = table.setdefault(part, {})
@@ -230,11 +269,21 @@ def _explain(error: ValidationError, form: type[BaseModel]) -> str:
         return f"{where} is {first['input']!r}: {first['msg'].lower()}"
     if where in {"aoi", "datetime", "out"}:
         return f"{where!r} is no key of a recipe; give it with --{where}"
-    known = _keys(form)
-    leaf = str(first["loc"][-1])
-    near = difflib.get_close_matches(where, known, n=1, cutoff=0) or known[:1]
-    by_leaf = difflib.get_close_matches(leaf, known, n=1, cutoff=0.6)
-    return f"unknown key {where!r}; the nearest is {(by_leaf or near)[0]!r}"
+    return f"unknown key {where!r}; the nearest is {_nearest(where, form)!r}"
+
+
+def _nearest(where: str, form: type[BaseModel]) -> str:
+    """Return the key that is most like another, first of all by its last name."""
+
+    def likeness(key: str) -> tuple[float, float]:
+        last = SequenceMatcher(None, _leaf(where), _leaf(key)).ratio()
+        return last, SequenceMatcher(None, where, key).ratio()
+
+    return max(_keys(form), key=likeness)
+
+
+def _leaf(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
 def _keys(form: type[BaseModel], prefix: str = "") -> list[str]:
@@ -242,6 +291,6 @@ def _keys(form: type[BaseModel], prefix: str = "") -> list[str]:
     for name, field in form.model_fields.items():
         inner = field.annotation
         keys.append(f"{prefix}{name}")
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_table(inner):
             keys += _keys(inner, f"{prefix}{name}.")
     return keys

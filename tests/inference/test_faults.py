@@ -10,7 +10,13 @@ import torch
 from worlds import draw_ground, noisy_segmenter, quiet, run_request, write_scene
 
 import areca
-from areca.errors import DeviceLostError, DeviceMemoryError, ModelError, PredictError
+from areca.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
+    ModelError,
+    PredictError,
+    RunError,
+)
 from areca.inference import Predictor, predict_block, session
 from areca.inference.session import Session, check_model, session_of
 from areca.models.handle import Model
@@ -226,6 +232,19 @@ def test_row_28_the_worker_of_a_lost_device_is_replaced_and_the_run_goes_on(
     assert (tmp_path / "model" / "flag").exists()
     assert result.state == "DONE"
     assert result.summary.count == other.summary.count > 0
+
+
+def test_a_defect_in_a_block_says_where_it_is(world, tmp_path):
+    """Workers print no traceback, so the line of the hole has to tell the place."""
+    model = code_model(tmp_path / "model", "if x.any(): raise RuntimeError('odd')")
+    told = r"all \d+ blocks failed; the first: RuntimeError: odd \(net\.py, line \d+\)"
+    with (
+        open_client("threads") as client,
+        pytest.raises(RunError, match=told),
+    ):
+        run_census(
+            request_of(world, model), tmp_path / "run", client=client, progress=quiet
+        )
 
 
 def test_code_in_a_model_file_runs_only_with_trust(world, tmp_path):

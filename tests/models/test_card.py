@@ -1,5 +1,6 @@
 """A card checks itself, survives the disk, and its digest follows the predictions."""
 
+import re
 from dataclasses import replace
 
 import pystac
@@ -85,11 +86,39 @@ def test_what_changes_no_prediction_keeps_the_digest(card, change):
         ({"score_threshold": 1.5}, "1.5"),
         ({"resolve": "vote"}, "vote"),
         ({"labels": ()}, "at least one class"),
+        ({"bands": ("red", "nir", "red")}, "bands names red more than once"),
     ],
 )
 def test_a_card_that_cannot_be_is_refused_by_value(card, change, said):
     with pytest.raises(ModelError, match=said):
         replace(card, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context_px": 17},
+        {"context_px": 25, "tile_px": 250},
+        {"tile_px": 100},
+        {"tile_px": 203},
+        {"max_object_px": 7, "tile_px": 64},
+    ],
+)
+def test_the_sizes_that_a_refusal_names_do_fit(card, change):
+    with pytest.raises(ModelError, match="The nearest that fit") as error:
+        replace(card, **change)
+    told = str(error.value).partition("nearest that fit: ")[2]
+    context = re.search(r"context_px (\d+)", told)
+    own = {"context_px": int(context[1])} if context else {}
+    tiles = re.findall(r"\d+", told.partition("tile_px ")[2])
+    for tile in tiles:
+        fitting = replace(card, **{**change, **own, "tile_px": int(tile)})
+        # None nearer, and never less ground than the network needs.
+        assert abs(fitting.tile_px - change.get("tile_px", card.tile_px)) < (
+            fitting.phase_px if len(tiles) == 2 else 10**6
+        )
+        assert fitting.context_px >= change.get("context_px", card.context_px)
+        assert fitting.halo_px % fitting.phase_px == 0
 
 
 @pytest.mark.parametrize(

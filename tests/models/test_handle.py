@@ -99,6 +99,18 @@ def test_an_unknown_name_names_the_nearest(saved, tmp_path, monkeypatch):
         load_model("oilpalm")
 
 
+def test_a_folder_without_a_card_is_told_what_it_lacks(saved, tmp_path):
+    (saved.folder / "model.json").unlink()
+    with pytest.raises(
+        ModelError, match=r"no model\.json.*weights\.safetensors"
+    ) as bad:
+        load_model(saved.folder)
+    assert "did you mean" not in str(bad.value)
+    with pytest.raises(ModelError, match="no such folder") as bad:
+        load_model(tmp_path / "oil-plam")
+    assert "did you mean" not in str(bad.value)
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_every_built_in_model_is_whole_and_small(name):
     model = load_model(name)

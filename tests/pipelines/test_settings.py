@@ -16,6 +16,49 @@ from areca_pipelines.cli import main
 from areca_pipelines.recipe import CensusRecipe, parse_setting, read_recipe
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("confidence=top1,margin", "confidence", ("top1", "margin")),
+        ("options.confidence=top1", "confidence", ("top1",)),
+        ('confidence=["top1", "entropy"]', "confidence", ("top1", "entropy")),
+        ("classes=oil palm, shrub", "classes", ("oil palm", "shrub")),
+    ],
+)
+def test_lists_may_be_words_with_commas(text, key, value):
+    setting = dict([parse_setting(text)])
+    chosen = read_recipe("tree_crown_demo", CensusRecipe, setting)
+    assert getattr(chosen.options, key) == value
+
+
+def test_a_value_of_the_command_line_is_not_blamed_on_the_recipe(tmp_path):
+    with pytest.raises(RecipeError, match=r"^--set: options\.confidence\.1 is 'most'"):
+        read_recipe("tree_crown_demo", CensusRecipe, {"confidence": "top1,most"})
+    with pytest.raises(RecipeError, match=r"^--set: options\.threshold is 7"):
+        read_recipe("tree_crown_demo", CensusRecipe, {"threshold": 7})
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(
+        'kind = "census"\ntitle = "t"\nmodel = "m"\n[options]\nthreshold = 7\n'
+    )
+    with pytest.raises(RecipeError, match=r"^own\.toml: options\.threshold is 7"):
+        read_recipe(str(recipe), CensusRecipe, {"block_tiles": 2})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("thresold", "options.threshold"),
+        ("thread", "threads"),
+        ("options.treshold", "options.threshold"),
+        ("worker", "workers"),
+        ("tilepx", "options.tile_px"),
+    ],
+)
+def test_the_nearest_key_is_named(wrong, meant):
+    with pytest.raises(RecipeError, match=f"'{wrong}'; the nearest is '{meant}'"):
+        read_recipe("tree_crown_demo", CensusRecipe, {wrong: 1})
+
+
 class ReachedError(Exception):
     """The cluster would be started now."""
 

@@ -122,6 +122,8 @@ def test_a_planted_seam_is_found(kind, seam):
     failed = [s for s in found.statistics if not s.passed]
     assert sum(wanted in s.name for s in failed) == 4  # both kinds, both directions
     assert "Seams show" in found.words()
+    assert "context_px of the model's card" in found.words()
+    assert ("lower nms_overlap" in found.words()) == (seam is doubled)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "rows at an angle"])

@@ -2,6 +2,7 @@
 
 from areca.catalog.aoi import read_aoi
 from areca.catalog.cube import open_cube
+from areca.catalog.geotiffs import assumed_names
 from areca.catalog.grids import grid_of
 from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
@@ -27,6 +28,7 @@ __all__ = [
     "ByteEstimate",
     "Scene",
     "SceneBand",
+    "assumed_names",
     "canonical_order",
     "choose_bands",
     "close_idle",

@@ -23,12 +23,13 @@ from areca.catalog.hrefs import (
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ENDS = (".tif", ".tiff")
 """Endings of the files that are looked for in a folder."""
 
 _SOURCE, _PLACEHOLDER = "areca:datetime_source", "placeholder"
+_NAMED_BY = "areca:bands_named_by"
 _NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 _COMMON = frozenset({"red", "green", "blue", "nir", "pan", "coastal", "rededge"})
 _EDGE_POINTS = 16
@@ -55,6 +56,31 @@ def is_undated(item: pystac.Item, origin: str) -> bool:
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
     return item.properties.get(_SOURCE) == _PLACEHOLDER and is_bare(origin)
+
+
+def assumed_names(items: Iterable[pystac.Item]) -> str:
+    """Return a line about files whose bands are named by their colours alone.
+
+    GDAL calls three bytes a pixel red, green and blue unless the file says otherwise;
+    false colour written that way would go into a model in the wrong place.
+
+    Args:
+        items: Items, of which those of bare files may have such names.
+
+    Returns:
+        One line; empty where all bands have names of their own.
+    """
+    found = [item for item in items if item.properties.get(_NAMED_BY) == "colours"]
+    if not found:
+        return ""
+    image = found[0].assets["image"]
+    names = ", ".join(band["name"] for band in image.extra_fields["eo:bands"])
+    others = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+    return (
+        f"{found[0].id}{others}: the file names no bands, so they are taken as "
+        f"{names}, by its colours. If they are others, describe them in the file "
+        "(rasterio: file.descriptions = ('nir', 'red', 'green')) or in a STAC item"
+    )
 
 
 def find_geotiffs(folder: Path) -> list[Path]:
@@ -132,6 +158,7 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
             "proj:transform": list(header.transform),
             "proj:shape": list(header.shape),
             _SOURCE: _PLACEHOLDER,
+            **({_NAMED_BY: "colours"} if header.named_by_colours else {}),
         },
         href=checked,
     )

@@ -40,6 +40,8 @@ class Header:
     shape: tuple[int, int]
     names: tuple[str, ...]
     """Band descriptions, else colours, else b1, b2, …"""
+    named_by_colours: bool
+    """Whether the file describes no bands, and `names` are the colours it has."""
     dtypes: tuple[str, ...]
     nodata: tuple[float | None, ...]
     has_mask: bool
@@ -84,11 +86,14 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
                 has_mask, alpha = mask_of(file)
                 placed = not file.transform.is_identity
                 crs = CRS.from_wkt(file.crs.to_wkt()) if file.crs else None
+                colours = [c.name for c in file.colorinterp]
+                names, by_colours = _names(file.descriptions, colours)
                 return Header(
                     crs=crs_name(crs) if crs else None,
                     transform=tuple(file.transform)[:6] if placed else None,
                     shape=(file.height, file.width),
-                    names=_names(file.descriptions, [c.name for c in file.colorinterp]),
+                    names=names,
+                    named_by_colours=by_colours,
                     dtypes=tuple(file.dtypes),
                     nodata=tuple(file.nodatavals),
                     has_mask=has_mask,
@@ -149,15 +154,18 @@ def numbers_fault(file: DatasetReader, dtype: np.dtype[Any]) -> str:
     return f"the file holds {file.dtypes[0]}, its item says {dtype}"
 
 
-def _names(descriptions: tuple[str | None, ...], colours: list[str]) -> tuple[str, ...]:
+def _names(
+    descriptions: tuple[str | None, ...], colours: list[str]
+) -> tuple[tuple[str, ...], bool]:
+    """Return the names of the bands, and whether they are just their colours."""
     told = [(text or "").strip().lower() for text in descriptions]
     if all(told) and len(set(told)) == len(told):
-        return tuple(told)
+        return tuple(told), False
     count = len(told)
     if tuple(colours[:3]) == _COLOURS:
         rest = [c if c in {"nir", "alpha"} else f"b{i}" for i, c in _from(3, colours)]
-        return (*_COLOURS, *rest)
-    return tuple(f"b{index}" for index in range(1, count + 1))
+        return (*_COLOURS, *rest), True
+    return tuple(f"b{index}" for index in range(1, count + 1)), False
 
 
 def _from(start: int, colours: list[str]) -> list[tuple[int, str]]:

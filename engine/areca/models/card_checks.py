@@ -78,6 +78,9 @@ def _architecture_fault(card: ModelCard) -> str:
 
 
 def _input_fault(card: ModelCard) -> str:
+    twice = sorted({name for name in card.bands if card.bands.count(name) > 1})
+    if twice:
+        return f"bands names {', '.join(twice)} more than once; give each band once"
     if not (len(card.bands) == len(card.mean) == len(card.std)):
         return (
             f"{len(card.bands)} bands, {len(card.mean)} means and {len(card.std)} "
@@ -132,10 +135,27 @@ def _lattice_fault(card: ModelCard) -> str:
     phase = card.phase_px
     if phase < 1:
         return f"architecture_options['phase_px'] is {phase}; it must be 1 or more"
-    if card.core_px <= 0 or card.core_px % phase or card.halo_px % phase:
-        return (
-            f"tile {card.tile_px} px with halo {card.halo_px} px leaves a core of "
-            f"{card.core_px} px; core and halo must be positive multiples of {phase}, "
-            "so that all tiles meet the network's strides in the same phase"
-        )
-    return ""
+    if card.core_px > 0 and not (card.core_px % phase or card.halo_px % phase):
+        return ""
+    return (
+        f"tile {card.tile_px} px with halo {card.halo_px} px (context_px "
+        f"{card.context_px} + margin_px {card.margin_px} + half of max_object_px "
+        f"{card.max_object_px}) leaves a core of {card.core_px} px; core and halo must "
+        f"be positive multiples of {phase}, so that all tiles meet the network's "
+        f"strides in the same phase. {_nearest(card)}"
+    )
+
+
+def _nearest(card: ModelCard) -> str:
+    """Return the nearest sizes that fit a card whose halo or core does not."""
+    phase = card.phase_px
+    # Up only: a tile that sees less than it needs answers differently at its edge.
+    halo = -(-card.halo_px // phase) * phase
+    context = card.context_px + halo - card.halo_px
+    least = 2 * halo + phase
+    below = max((card.tile_px - least) // phase * phase + least, least)
+    tiles = [below] if below >= card.tile_px else [below, below + phase]
+    told = "tile_px " + " or ".join(map(str, tiles))
+    if context != card.context_px:
+        told = f"context_px {context} (halo {halo}) with {told}"
+    return f"The nearest that fit: {told}"

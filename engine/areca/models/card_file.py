@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from areca.errors import ModelError
 from areca.models.card import ModelCard
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from areca.models.contracts import Contract
 
+CARD_NAME = "model.json"
+"""Name of the card in a model's folder."""
 _MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 _FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 _SHA256_MULTIHASH = "1220"
@@ -58,18 +59,29 @@ _NEEDED = {
 _TUPLES = {"bands", "mean", "std", "labels", "footprint"}
 
 
-def write_card(card: ModelCard, path: Path) -> None:
-    """Write the card as one STAC item; equal cards give equal bytes."""
+def write_card(card: ModelCard, path: str | Path) -> None:
+    """Write the card as one STAC item; equal cards give equal bytes.
+
+    Args:
+        card: The card, which should have the SHA-256 of its weights: to write card and
+            weights of a new model, see `areca.pack_model`.
+        path: The file, or the folder of the model.
+    """
+    path = _card_path(path)
     text = json.dumps(card_to_item(card), indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def read_card(path: Path) -> ModelCard:
+def read_card(path: str | Path) -> ModelCard:
     """Return the card that `write_card` wrote.
+
+    Args:
+        path: The file, or the folder of the model.
 
     Raises:
         ModelError: the file is not there, is no JSON, or lacks a field.
     """
+    path = _card_path(path)
     try:
         item = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -80,6 +92,11 @@ def read_card(path: Path) -> ModelCard:
     except ValueError as error:
         raise ModelError(f"{path} is not readable as a model card: {error}") from error
     return card_from_item(item, source=str(path))
+
+
+def _card_path(path: str | Path) -> Path:
+    path = Path(path)
+    return path / CARD_NAME if path.is_dir() else path
 
 
 def card_from_item(item: object, *, source: str) -> ModelCard:

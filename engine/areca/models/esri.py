@@ -16,18 +16,13 @@ from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from areca.errors import ArecaError, ModelError
-from areca.models.adapter import load_network
+from areca.errors import ModelError
 from areca.models.card import ModelCard
 from areca.models.card_file import write_card
-from areca.models.contracts import TRUSTED_ONLY, WHOLE_FILE
 from areca.models.emd import LARGEST_EMD_BYTES, Definition, parse_emd, read_emd
-from areca.models.handle import CARD_NAME, Model
-from areca.models.network import count_parameters
+from areca.models.handle import Model
+from areca.models.pack import tried
 from areca.models.packages import open_package
-from areca.models.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,8 +63,8 @@ def import_esri(path: Path, folder: Path, given: Mapping[str, Any]) -> Model:
             copy(made / card.weights)
             with (made / card.weights).open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            model = _tried(Model(replace(card, sha256=sha256), made))
-            write_card(model.card, made / CARD_NAME)
+            model = tried(Model(replace(card, sha256=sha256), made))
+            write_card(model.card, made)
             made.rename(folder)
     return Model(model.card, folder.resolve())
 
@@ -139,27 +134,3 @@ def _listed(name: str, value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as it w
         raise ModelError(
             f"{name} is {value!r}; give one number for each band, with commas"
         ) from error
-
-
-def _tried(model: Model) -> Model:
-    """Return a model whose weights fit its card, with the number of its parameters.
-
-    Raises:
-        ModelError: It fails on an empty tile.
-    """
-    card = model.card
-    if card.format in TRUSTED_ONLY:
-        return model  # opening it would run its code
-    try:
-        if card.architecture != WHOLE_FILE:
-            parameters = count_parameters(load_weights(model))
-            model = replace(model, card=replace(card, parameters=parameters))
-        shape = (1, len(card.bands), card.tile_px, card.tile_px)
-        load_network(model).forward(np.zeros(shape, np.float32))
-    except ModelError:
-        raise
-    except (ArecaError, RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"model {card.name!r} fails on an empty tile: {str(error).splitlines()[0]}"
-        ) from error
-    return model

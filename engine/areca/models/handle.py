@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from areca.errors import ModelError
-from areca.models.card_file import read_card
+from areca.models.card_file import CARD_NAME, read_card
 
 if TYPE_CHECKING:
     from areca.models.card import ModelCard
 
 BUILTIN = Path(__file__).parent / "builtin"
 """Folder of the models that come with areca."""
-CARD_NAME = "model.json"
+_NAMED = 5
+"""So many files of a folder are told."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,10 +74,16 @@ class Model:
                 f"({error.strerror})"
             ) from error
         seen = hashlib.sha256(data).hexdigest()
+        if not self.card.sha256:
+            raise ModelError(
+                f"the card of {self.card.name!r} has no sha256, so nothing says that "
+                f"{self.weights_path} is its file; areca.pack_model(card, weights, "
+                f"folder) writes both, or set sha256 to {seen}"
+            )
         if seen != self.card.sha256:
             raise ModelError(
                 f"{self.weights_path} has SHA-256 {seen}, the card expects "
-                f"{self.card.sha256 or '(none)'}; the file is damaged or belongs to "
+                f"{self.card.sha256}; the file is damaged or belongs to "
                 "another card: copy the model's folder again"
             )
         return data
@@ -104,6 +111,18 @@ def load_model(name_or_path: str | Path) -> Model:
     folder = path.parent if path.name == CARD_NAME else path
     if (folder / CARD_NAME).is_file():
         return Model(read_card(folder / CARD_NAME), folder.resolve())
+    if folder.is_dir():
+        held = sorted(entry.name for entry in folder.iterdir())
+        raise ModelError(
+            f"the folder {text!r} has no {CARD_NAME}, the card of the model; it holds "
+            f"{', '.join(held[:_NAMED]) or 'nothing'}{', …' * (len(held) > _NAMED)}. "
+            "areca.pack_model(card, weights, folder) writes card and weights"
+        )
+    if path.name != text:
+        raise ModelError(
+            f"there is no model {text!r}: no such folder. A model is a folder with "
+            f"{CARD_NAME} and its weights, or one of {', '.join(list_models())}"
+        )
     near = difflib.get_close_matches(text, list_models(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "give a name or a model folder."
     raise ModelError(

@@ -15,7 +15,7 @@ import torch
 from areca.errors import ModelError
 from areca.models.adapter_dense import DenseSegmenter
 from areca.models.card_file import write_card
-from areca.models.handle import CARD_NAME, Model
+from areca.models.handle import Model
 from areca.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def try_bf16(model: Model, tiles: NDArray[np.float32]) -> Model:
         precision="bf16" if share >= LEAST_AGREEMENT else "float32",
         scores={**card.scores, "bf16": told},
     )
-    write_card(tried, model.folder / CARD_NAME)
+    write_card(tried, model.folder)
     return Model(tried, model.folder)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,8 @@ _NOT_NEEDED = "num_batches_tracked"
 """A counter of BatchNorm that inference does not read; old checkpoints lack it."""
 _NOT_USED = "aux_classifier."
 """Head of DeepLab that is read only in training."""
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+"""How torch names the class that a pickle asks for."""
 _NAMED = 3
 """So many names of a kind are told."""
 
@@ -66,11 +69,14 @@ def read_state(data: bytes, file_format: str, source: str) -> dict[str, Tensor]:
     try:
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        said = str(error).partition("\n")[0]
+        # Of torch's paragraph, with its colours and its advice, only the name is ours.
+        named = _GLOBAL.search(str(error))
+        what = f"a pickled {named[1]}" if named else "a pickle"
         raise ModelError(
-            f"{source} holds more than numbers and was not loaded, because it could "
-            f"run code: {said} Save only the state_dict of the "
-            "network, best as safetensors"
+            f"{source} holds more than numbers ({what}) and was not loaded, because "
+            "unpickling could run code of whoever made it. Not with trust=true either, "
+            "which lets whole networks (pt2, torchscript, callable) run their code. "
+            "Save the numbers alone: torch.save(network.state_dict(), ...)"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         said = str(error).partition("\n")[0] or "it ends too early"

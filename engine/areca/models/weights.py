@@ -12,7 +12,7 @@ from safetensors.torch import save
 from areca.models.architectures import build_network
 from areca.models.card_file import write_card
 from areca.models.darknet import load_darknet
-from areca.models.handle import CARD_NAME, Model
+from areca.models.handle import Model
 from areca.models.network import count_parameters
 from areca.models.states import fit_state, read_state
 
@@ -39,7 +39,7 @@ def save_model(network: nn.Module, card: ModelCard, folder: Path) -> Model:
         sha256=hashlib.sha256(data).hexdigest(),
         parameters=count_parameters(network),
     )
-    write_card(written, folder / CARD_NAME)
+    write_card(written, folder)
     return Model(written, folder)
 
 

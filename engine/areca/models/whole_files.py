@@ -8,7 +8,7 @@ The card says what comes out (`architecture_options["contract"]`):
 - masks: the same, and `masks` (n, k, height, width): probabilities over the box.
 
 All but ONNX can run code of whoever made the file, so they need trust. An ONNX graph
-is read from memory, so it cannot name other files.
+is read from memory, so it cannot name files outside the working folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from areca.errors import ModelError, PredictError
+from areca.errors import ArecaError, ModelError, PredictError
 from areca.models.adapter_dense import checked_logits
 from areca.models.boxes import decode_boxes
 from areca.models.checks import check_batch, check_count, refuse_not_finite
@@ -76,7 +76,7 @@ class WholeFile(Loaded):
                 finite, or there are too many boxes.
         """
         check_batch(batch, self.card)
-        out = self._run(np.ascontiguousarray(batch))
+        out = self._called(np.ascontiguousarray(batch))
         if self.card.contract == "logits":
             values = np.asarray(_first(out), np.float32)
             return {"logits": checked_logits(values, len(batch), self.card)}
@@ -93,6 +93,17 @@ class WholeFile(Loaded):
         refuse_not_finite(bad, sum(v.size for v in flat), self.card)
         check_count([len(v) for v in raw["scores"]], self.card)
         return raw
+
+    def _called(self, batch: NDArray[np.float32]) -> object:
+        try:
+            return self._run(batch)
+        except (RuntimeError, ArecaError):
+            raise  # of the device, or named already
+        except Exception as error:  # whatever the file's author did not think of
+            raise PredictError(
+                f"the file {self.card.weights} of model {self.card.name!r} fails on "
+                f"{len(batch)} tiles: {type(error).__name__}: {error}"
+            ) from error
 
     def _parts(self, out: object) -> Mapping[str, Sequence[Any]]:
         names = _PARTS[self.card.contract]
@@ -142,7 +153,8 @@ def load_file(model: Model, device: str, *, trust: bool) -> WholeFile:
         raise ModelError(
             f"the {card.format} file {model.weights_path} of model {card.name!r} can "
             "run code of whoever made it; load it with trust only if you know its "
-            "source, or export the model to ONNX or safetensors"
+            "source (--set trust=true, in Python PredictOptions(trust=True)), or "
+            "export the model to ONNX or safetensors"
         )
     return WholeFile(_OPENERS[card.format](model, device), card)
 
@@ -167,9 +179,11 @@ def _open_onnx(model: Model, device: str) -> Run:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=[kind])
     except Exception as error:  # its errors share no other base
+        said = str(error).partition("\n")[0]
+        hint = "; export it with external_data=False" if "External data" in said else ""
         raise ModelError(
             f"{model.weights_path} is no ONNX graph that onnxruntime can run: "
-            f"{str(error).partition(chr(10))[0]}"
+            f"{said}{hint}"
         ) from error
     given = _checked_input(session.get_inputs(), model.card)
     names = [output.name for output in session.get_outputs()]

@@ -44,22 +44,25 @@ def with_kept_batch(request: RunRequest, folder: RunFolder) -> RunRequest:
 
 def with_measured_batch(
     request: RunRequest, client: Client
-) -> tuple[RunRequest, dict[str, Any]]:
+) -> tuple[RunRequest, dict[str, Any] | None]:
     """Measure the batch size on all workers at once; return the request with it.
 
     All at once, as they will work: they may share a device, and do share the memory
     and the processors of a machine. The smallest answer holds for all.
 
     Args:
-        request: What is asked, with the batch size "auto".
+        request: What is asked; only one that asks for "auto" is changed.
         client: Where to run.
 
     Returns:
-        The request with a number, and what `write_batch` takes.
+        The request with a number, and what `write_batch` takes; None where nothing
+        was measured.
 
     Raises:
         RunError: There are no workers, or some were lost.
     """
+    if request.options.batch_size != "auto":
+        return request, None
     predictor = request.plan.predictor
     places = client.run(_place, predictor.options.device)
     if not places:

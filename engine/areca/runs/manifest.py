@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from areca.errors import InputError
 from areca.measures import read_objects
 from areca.runs.folder import file_sha256, write_json
-from areca.runs.ledger import workers_of
+from areca.runs.ledger import Ledger, workers_of
 from areca.runs.result import RunResult
 from areca.runs.summary import summarise
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from areca.runs.folder import RunFolder
-    from areca.runs.ledger import Ledger
     from areca.runs.request import RunRequest
 
 SOFTWARE = (
@@ -48,6 +47,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "objects": result.summary.count,
             "blocks": len(result.blocks),
             "holes": [{"block": b.name, "error": b.error} for b in result.holes],
+            "notes": list(request.notes),
             "oversize_candidates": result.oversize,
             "batch": {
                 "tiles": request.options.batch_size,
@@ -65,15 +65,12 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
     )
 
 
-def find_result(
-    folder: RunFolder, request: RunRequest, ledger: Ledger
-) -> RunResult | None:
+def find_result(folder: RunFolder, request: RunRequest) -> RunResult | None:
     """Return how a finished run of this request ended, None when there is none.
 
     Args:
         folder: The run.
         request: What is asked.
-        ledger: Its ledger.
 
     Returns:
         The result, if the manifest says DONE and every file is the one it names.
@@ -84,6 +81,7 @@ def find_result(
         whole = all(file_sha256(path) == sha for path, sha in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # no manifest, or files that are not there: not finished
+    ledger = Ledger(folder=folder, key=request.digest)
     reports = [ledger.find(block) for block in request.plan.blocks]
     blocks = tuple(report for report in reports if report is not None)
     same = manifest["request_digest"] == request.digest

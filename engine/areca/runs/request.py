@@ -44,6 +44,8 @@ class RunRequest:
     """How to run it."""
     aoi: BaseGeometry | None = None
     """Area of interest in EPSG:4326; None takes all the imagery."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, one line each; no part of the request's identity."""
 
     @cached_property
     def plan(self) -> RunPlan:

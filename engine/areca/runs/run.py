@@ -53,14 +53,21 @@ def run_census(
     """
     start, folder = time.perf_counter(), RunFolder(out.resolve())
     request.model.verify()
-    request = _claimed(request, folder, client)
-    ledger = Ledger(folder=folder, key=request.digest)
-    before = find_result(folder, request, ledger)
+    request = with_kept_batch(request, folder)
+    folder.check(request.to_dict())
+    before = find_result(folder, request)
     if before is not None:
         return before
-    folder.manifest.unlink(missing_ok=True)
     check_software(client)
+    request, told = with_measured_batch(request, client)
     _check_networks(client, request.plan.predictor)
+    # From here on the folder is for this request alone. What is refused before leaves
+    # nothing, so that the same folder takes the request once it is mended.
+    folder.claim(request.to_dict())
+    if told is not None:
+        write_batch(folder, told)
+    ledger = Ledger(folder=folder, key=request.digest)
+    folder.manifest.unlink(missing_ok=True)
     store = RasterStore.of(folder.rasters, request.plan.grid)
     if request.plan.predictor.rasters:
         store.create(request.plan.grid, request.plan.predictor)
@@ -84,20 +91,6 @@ def run_census(
     write_atomically(folder.report, lambda p: write_text(p, page))
     write_manifest(result, request)
     return result
-
-
-def _claimed(request: RunRequest, folder: RunFolder, client: Client) -> RunRequest:
-    """Return the request that the folder is for from now on: its batch is a number."""
-    request = with_kept_batch(request, folder)
-    if request.options.batch_size != "auto":
-        folder.claim(request.to_dict())
-        return request
-    folder.check(request.to_dict())
-    check_software(client)
-    request, told = with_measured_batch(request, client)
-    folder.claim(request.to_dict())
-    write_batch(folder, told)
-    return request
 
 
 def _check_precision(blocks: list[BlockDone]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distributed import as_completed
@@ -142,12 +144,19 @@ def _report(future: Future[BlockDone], block: Block, ledger: Ledger) -> BlockDon
     if future.status == "error":
         # A worker that died (KilledWorker) or a defect; the block is a hole, named.
         error = future.exception()
-        text = redact(f"{type(error).__name__}: {error}")
+        text = redact(f"{type(error).__name__}: {error}{_place(future)}")
         return BlockDone(name=block.name, key=ledger.key, error=text)
     raise RunError(
         f"the scheduler is lost (block {block.name} is {future.status}); finished "
         "blocks are kept: run the same command to resume"
     )
+
+
+def _place(future: Future[BlockDone]) -> str:
+    """Return where a defect arose; empty for a worker that died."""
+    frames = extract_tb(future.traceback())
+    last = frames[-1] if frames else None
+    return f" ({Path(last.filename).name}, line {last.lineno})" if last else ""
 
 
 def _in_flight(client: Client) -> int:

@@ -59,6 +59,10 @@ FLANK_PX = 16
 class change drift slowly over the ground, a seam is one phase wide."""
 
 
+_CLASSES, _DOUBLED = "class changes at", "share of doubled objects"
+"""How the names of two kinds of statistics begin."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeamStatistic:
     """One comparison of lines with the ground between them."""
@@ -123,9 +127,29 @@ class SeamAudit:
         failed = sum(not s.passed for s in told)
         if failed:
             return (
-                f"Seams show in {failed} of {len(told)} statistics, most in {figure}."
+                f"Seams show in {failed} of {len(told)} statistics, most in {figure}. "
+                f"{_remedy(worst.name)}"
             )
         return f"No seam shows in {len(told)} statistics; furthest out is {figure}."
+
+
+def _remedy(name: str) -> str:
+    """Return what to change where a statistic fails, and see in a new run folder."""
+    if name.startswith(_CLASSES):
+        return (
+            "Tiles see too little around them: raise context_px of the model's card "
+            "(with tile_px), or let tiles fade into each other with blend_px, which "
+            "may be as large as the halo."
+        )
+    if name.startswith(_DOUBLED):
+        return (
+            "Tiles see objects in two ways: lower nms_overlap, or raise context_px of "
+            "the model's card (with tile_px)."
+        )
+    return (
+        "Tiles see too little around them: raise context_px of the model's card, or "
+        "its max_object_px if objects are larger than it says (with tile_px)."
+    )
 
 
 def audit(tally: SeamTally, *, threshold: float = THRESHOLD) -> SeamAudit:
@@ -174,7 +198,7 @@ class _Question:
 def _questions(counts: dict[str, NDArray[np.int64]]) -> Iterator[_Question]:
     if counts["pairs"].any():
         yield _Question(
-            what="class changes at", top=counts["changes"], bottom=counts["pairs"],
+            what=_CLASSES, top=counts["changes"], bottom=counts["pairs"],
             low=0, high=1, zone=RASTER_ZONE_PX, flank=FLANK_PX,
         )  # fmt: skip
     if not counts["ground"].any():
@@ -190,7 +214,7 @@ def _questions(counts: dict[str, NDArray[np.int64]]) -> Iterator[_Question]:
             bottom=counts["ground"], low=-width, high=width, unit=1e6, is_density=True,
         )  # fmt: skip
     yield _Question(
-        what=f"share of doubled objects within {reach} px of", top=counts["doubled"],
+        what=f"{_DOUBLED} within {reach} px of", top=counts["doubled"],
         bottom=counts["objects"], low=-reach, high=reach, zone=reach,
     )  # fmt: skip
     yield _Question(

@@ -31,10 +31,11 @@ COMMON: dict[str, Any] = {
     "dashboard_address": "127.0.0.1:0",
     "worker_dashboard_address": "127.0.0.1:0",
     "memory_limit": 0,
-    "silence_logs": logging.ERROR,
+    "silence_logs": logging.CRITICAL,
 }
 """What every cluster that is started here has: only this machine sees it, and workers
-are not stopped for their memory."""
+are not stopped for their memory. An error of a task comes back with its future, worker
+frames included; workers would print it on the console a second time, at length."""
 
 
 @contextmanager

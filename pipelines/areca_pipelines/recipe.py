@@ -101,7 +101,8 @@ class CensusRecipe(BaseModel):
     """Worker processes of a local cluster; the number of processors when left out, and
     at most 8 where they share a GPU."""
     threads: int | None = Field(None, ge=1)
-    """Blocks that each worker process has in work side by side; 2 when left out."""
+    """Blocks that each worker process has in work side by side; when left out 2, and 3
+    with `--cluster threads`."""
     options: CensusOptions = CensusOptions()
 
 
@@ -175,7 +176,10 @@ def read_recipe(
         return form.model_validate(data)
     except ValidationError as error:
         fault = ".".join(map(str, error.errors()[0]["loc"]))
-        is_given = any(f"{fault}.".startswith(f"{key}.") for key in given)
+        is_given = any(
+            f"{fault}.".startswith(f"{key}.") or key.startswith(f"{fault}.")
+            for key in given
+        )
         source = "--set" if is_given else path.name
         raise RecipeError(f"{source}: {_explain(error, form)}") from error
 

@@ -111,6 +111,7 @@ def test_the_sizes_that_a_refusal_names_do_fit(card, change):
     context = re.search(r"context_px (\d+)", told)
     own = {"context_px": int(context[1])} if context else {}
     tiles = re.findall(r"\d+", told.partition("tile_px ")[2])
+    assert tiles
     for tile in tiles:
         fitting = replace(card, **{**change, **own, "tile_px": int(tile)})
         # None nearer, and never less ground than the network needs.

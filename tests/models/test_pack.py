@@ -125,7 +125,11 @@ def test_a_card_without_sha256_is_not_called_damaged(tmp_path):
     areca.pack_model(card, path, tmp_path).verify()
 
 
-def test_a_graph_with_its_weights_in_a_second_file_is_told_how_to_export(tmp_path):
+def test_a_graph_with_its_weights_in_a_second_file_is_told_how_to_export(
+    tmp_path, monkeypatch
+):
+    """Also from the folder of that file: no SHA-256 would cover its numbers."""
+    monkeypatch.chdir(tmp_path)
     values = onnx.numpy_helper.from_array(np.ones((3, 4, 32, 32), np.float32), "w")
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["y"])],
@@ -140,3 +144,46 @@ def test_a_graph_with_its_weights_in_a_second_file_is_told_how_to_export(tmp_pat
     onnx.save(made, tmp_path / "net.onnx", save_as_external_data=True)
     with pytest.raises(ModelError, match="external_data=False"):
         areca.pack_model(file_card("onnx"), tmp_path / "net.onnx", tmp_path / "model")
+
+
+def test_a_file_of_the_same_name_is_left_as_it_is(tmp_path):
+    path = write_graph(tmp_path / "net.onnx")
+    mine = tmp_path / "mine" / "net.onnx"
+    mine.parent.mkdir()
+    mine.write_bytes(b"a network of another day")
+    with pytest.raises(ModelError, match=r"has another file net\.onnx already"):
+        areca.pack_model(file_card("onnx"), path, mine.parent)
+    assert mine.read_bytes() == b"a network of another day"
+
+
+def test_weights_behind_a_link_in_the_folder_are_taken_where_they_lie(tmp_path):
+    path = write_graph(tmp_path / "net.onnx")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "net.onnx").symlink_to(path)
+    assert areca.pack_model(file_card("onnx"), folder / "net.onnx", folder)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def load(folder, device:", "SyntaxError"),
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("def load(folder, device):\n    raise KeyError(folder)", "KeyError"),
+        ("def load(folder, device):\n    raise ValueError", "ValueError"),
+        (
+            "def load(folder, device): raise OSError('https://a.b/c?sig=SECRET gone')",
+            "OSError: https://a.b/c",
+        ),
+    ],
+)
+def test_a_file_that_fails_when_it_is_loaded_is_named_and_not_kept(
+    tmp_path, code, says
+):
+    (tmp_path / "net.py").write_text(code)
+    with pytest.raises(ModelError, match=says) as error:
+        areca.pack_model(
+            file_card("callable"), tmp_path / "net.py", tmp_path / "model", trust=True
+        )
+    assert "SECRET" not in str(error.value)
+    assert [*(tmp_path / "model").iterdir()] == []

@@ -44,6 +44,23 @@ def test_threads_run_in_this_process():
         assert list(client.nthreads().values()) == [3]
 
 
+def test_workers_ask_for_huge_pages_and_are_not_profiled():
+    with open_client("local", workers=1) as client:
+        (tunables,) = client.run(os.getenv, "GLIBC_TUNABLES").values()
+        (timers,) = client.run(
+            lambda dask_worker: sorted(dask_worker.periodic_callbacks)
+        ).values()
+        assert list(client.nthreads().values()) == [2]
+    assert "glibc.malloc.hugetlb=1" in tunables
+    assert "heartbeat" in timers
+    assert not [timer for timer in timers if "profile" in timer]
+
+
+def test_a_single_process_has_a_thread_more():
+    with open_client("threads") as client:
+        assert list(client.nthreads().values()) == [3]
+
+
 def test_workers_that_do_not_end_in_time_fail_no_finished_work(monkeypatch):
     """As on an overloaded machine."""
     close, given_up = LocalCluster.close, []

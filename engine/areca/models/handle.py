@@ -114,9 +114,9 @@ def load_model(name_or_path: str | Path) -> Model:
     if folder.is_dir():
         held = sorted(entry.name for entry in folder.iterdir())
         raise ModelError(
-            f"the folder {text!r} has no {CARD_NAME}, the card of the model; it holds "
-            f"{', '.join(held[:_NAMED]) or 'nothing'}{', …' * (len(held) > _NAMED)}. "
-            "areca.pack_model(card, weights, folder) writes card and weights"
+            f"the folder {str(folder)!r} has no {CARD_NAME}, the card of the model; it "
+            f"holds {', '.join(held[:_NAMED]) or 'nothing'}"
+            f"{', …' * (len(held) > _NAMED)}. areca.pack_model(card, weights, folder) writes card and weights"
         )
     if path.name != text:
         raise ModelError(

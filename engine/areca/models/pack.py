@@ -45,31 +45,38 @@ def pack_model(
 
     Raises:
         ModelError: There is no such file, it does not fit the card, or the folder has
-            another model already.
+            another model, or another file of that name; both are left as they are.
     """
     source, folder = Path(weights), Path(folder).resolve()
     if not source.is_file():
         raise ModelError(f"there is no file of weights at {source}")
     target = folder / source.name
-    is_there = source.resolve() == target
-    if (folder / CARD_NAME).exists() and not is_there:
+    is_there = target.exists() and source.samefile(target)
+    has_model = (folder / CARD_NAME).exists()
+    if not is_there and (has_model or target.exists()):
+        held = "a model" if has_model else f"another file {source.name}"
         raise ModelError(
-            f"{folder} has a model already; give a new folder, or the weights that lie "
+            f"{folder} has {held} already; give a new folder, or the weights that lie "
             "in it"
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not is_there:
         shutil.copyfile(source, target)
-    with target.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    card = replace(card, weights=target.name, sha256=sha256, parameters=0)
     try:
-        model = tried(Model(card, folder), trust=trust)
-    except ModelError:
+        return _written(card, target, trust=trust)
+    except BaseException:
         if not is_there:
             target.unlink()
         raise
-    write_card(model.card, folder)
+
+
+def _written(card: ModelCard, weights: Path, *, trust: bool) -> Model:
+    """Return the model of weights in their folder, tried, with its card beside them."""
+    with weights.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    card = replace(card, weights=weights.name, sha256=sha256, parameters=0)
+    model = tried(Model(card, weights.parent), trust=trust)
+    write_card(model.card, weights.parent)
     return model
 
 
@@ -95,7 +102,8 @@ def tried(model: Model, *, trust: bool = False) -> Model:
     except ModelError:
         raise
     except (ArecaError, RuntimeError, ValueError) as error:
+        said = str(error).partition("\n")[0] or type(error).__name__
         raise ModelError(
-            f"model {card.name!r} fails on an empty tile: {str(error).splitlines()[0]}"
+            f"model {card.name!r} fails on an empty tile: {said}"
         ) from error
     return model

@@ -8,13 +8,14 @@ The card says what comes out (`architecture_options["contract"]`):
 - masks: the same, and `masks` (n, k, height, width): probabilities over the box.
 
 All but ONNX can run code of whoever made the file, so they need trust. An ONNX graph
-is read from memory, so it cannot name files outside the working folder.
+is read from memory and its numbers must lie in it, so it names no other files.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import types
 import zipfile
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from areca.catalog import redact
 from areca.errors import ArecaError, ModelError, PredictError
 from areca.models.adapter_dense import checked_logits
 from areca.models.boxes import decode_boxes
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from areca.models.found import Found
     from areca.models.handle import Model
 
+_EXTERNAL = "session.model_external_initializers_file_folder_path"
 _PARTS = {
     "boxes": ("boxes", "scores", "labels"),
     "masks": ("boxes", "scores", "labels", "masks"),
@@ -102,7 +105,7 @@ class WholeFile(Loaded):
         except Exception as error:  # whatever the file's author did not think of
             raise PredictError(
                 f"the file {self.card.weights} of model {self.card.name!r} fails on "
-                f"{len(batch)} tiles: {type(error).__name__}: {error}"
+                f"{len(batch)} tiles: {type(error).__name__}: {redact(str(error))}"
             ) from error
 
     def _parts(self, out: object) -> Mapping[str, Sequence[Any]]:
@@ -175,6 +178,9 @@ def _open_onnx(model: Model, device: str) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
+    # Of a graph in memory it would look for them in the working folder, past the
+    # SHA-256 of the card.
+    options.add_session_config_entry(_EXTERNAL, os.devnull)
     data = model.checked_weights()
     try:
         session = onnxruntime.InferenceSession(data, options, providers=[kind])
@@ -255,20 +261,26 @@ def _open_callable(model: Model, device: str) -> Run:
     """Return what `load(folder, device)` of a Python file returns.
 
     Raises:
-        ModelError: The file has no such function.
+        ModelError: The file has no such function, or fails.
     """
     path = model.weights_path
     module = types.ModuleType(path.stem)
-    # The bytes that were checked, not the file anew.
-    code = compile(model.checked_weights(), str(path), "exec")
-    exec(code, module.__dict__)  # noqa: S102 - trusted by the caller
-    load = getattr(module, "load", None)
-    if load is None:
+    source = model.checked_weights()
+    try:
+        # The bytes that were checked, not the file anew.
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - trusted
+        load = getattr(module, "load", None)
+        run: Run | None = load(model.folder, device) if load else None
+    except Exception as error:  # whatever the file's author did not think of
+        raise ModelError(
+            f"{path} of model {model.card.name!r} fails when it is loaded: "
+            f"{type(error).__name__}: {redact(str(error))}"
+        ) from error
+    if run is None:
         raise ModelError(
             f"{path} has no function load(folder, device) that returns a function of "
             "one batch"
         )
-    run: Run = load(model.folder, device)
     return run
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from areca.catalog import read_mosaic
+from areca.catalog import read_mosaic, redact
 from areca.errors import ArecaError, DeviceLostError
 from areca.inference import Area, Predictor, block_rows, predict_block
 from areca.runs.folder import file_sha256, write_atomically
@@ -86,7 +86,7 @@ def run_block(task: BlockTask) -> BlockDone:
         return BlockDone(
             name=task.block.name,
             key=task.ledger.key,
-            error=str(error),
+            error=redact(str(error)),
             worker=_worker(),
         )
     task.ledger.mark(task.block, done)

@@ -112,8 +112,10 @@ def _check_precision(blocks: list[BlockDone]) -> None:
 def _check_networks(client: Client, predictor: Predictor) -> None:
     """Let every worker load the model and run it once, before any block.
 
-    On all of them at once, as each would load it with its first block anyway.
+    On all of them at once, as each would load it with its first block anyway. Files
+    that an earlier run left open are closed first: they may have been replaced.
     """
+    client.run(close_idle, on_error="ignore")
     checks = [
         submit_to(client, worker, check_network, predictor)
         for worker in client.nthreads()
@@ -122,7 +124,7 @@ def _check_networks(client: Client, predictor: Predictor) -> None:
 
 
 def check_network(predictor: Predictor) -> None:
-    """Load a model in this process and run it once; forget files of earlier runs.
+    """Load a model in this process and run it once.
 
     Args:
         predictor: The model and how to run it.
@@ -130,7 +132,6 @@ def check_network(predictor: Predictor) -> None:
     # Here, because it brings torch, which only the workers need.
     from areca.inference.session import check_model  # noqa: PLC0415
 
-    close_idle()
     check_model(predictor.model, predictor.options)
 
 

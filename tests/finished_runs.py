@@ -39,8 +39,13 @@ def patchwork_run(folder: Path) -> Path:
     return folder / "run"
 
 
+def copy_run(run: Path, folder: Path) -> Path:
+    """Return a copy of a run."""
+    shutil.copytree(run, folder)
+    return folder
+
+
 def unfinished_copy(run: Path, folder: Path) -> Path:
     """Return a copy of a run that was stopped before its last file."""
-    shutil.copytree(run, folder)
-    (folder / "manifest.json").unlink()
+    (copy_run(run, folder) / "manifest.json").unlink()
     return folder

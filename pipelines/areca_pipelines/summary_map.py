@@ -72,8 +72,9 @@ def sheet_of(run: FinishedRun | None, table: gpd.GeoDataFrame) -> Sheet:
     """
     if run is None:
         return _paper(table)
-    picture, step = run.picture()
-    lattice, shown = run.lattice, run.shown
+    layout = run.layout
+    picture, step = layout.picture(run.folder), layout.step
+    lattice, shown = layout.grid.lattice, layout.shown
     zoom = LONGEST_PX / max(picture.size)
     width, height = (max(1, round(side * zoom)) for side in picture.size)
     large = picture.resize((width, height), Image.Resampling.BICUBIC)

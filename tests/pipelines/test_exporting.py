@@ -16,7 +16,7 @@ import pytest
 import rasterio
 import shapely
 import zarr
-from finished_runs import call, demo_run, patchwork_run, unfinished_copy
+from finished_runs import call, copy_run, demo_run, patchwork_run, unfinished_copy
 from pycocotools.coco import COCO
 from worlds import CLASSES
 
@@ -205,7 +205,7 @@ def test_overwriting_is_asked_for(demo, objects, tmp_path, capsys):
 
 
 def test_a_run_with_holes_is_exported_and_says_so(demo, tmp_path, capsys):
-    run = unfinished_copy(demo, tmp_path / "run")
+    run = copy_run(demo, tmp_path / "run")
     manifest = json.loads((demo / "manifest.json").read_text())
     hole = {"block": "000_000", "error": "item 'OSBS_029' cannot be read"}
     text = json.dumps(manifest | {"state": "PARTIAL", "holes": [hole]})
@@ -255,7 +255,7 @@ BAD = {
 def places(demo, patchwork, tmp_path):
     (tmp_path / "empty").mkdir()
     unfinished_copy(demo, tmp_path / "stopped")
-    (unfinished_copy(demo, tmp_path / "damaged") / "manifest.json").write_text("{")
+    (copy_run(demo, tmp_path / "damaged") / "manifest.json").write_text("{")
     (tmp_path / "words.txt").write_text("no table")
     (tmp_path / "words.csv").write_text("a\n1\n")
     return {"demo": demo, "patchwork": patchwork}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import geopandas as gpd
 import numpy as np
@@ -11,7 +10,7 @@ import pyproj
 import pytest
 import shapely
 from affine import Affine
-from finished_runs import call, demo_run, unfinished_copy
+from finished_runs import call, copy_run, demo_run, unfinished_copy
 from PIL import Image
 from plantations import draw_plantation, hits, in_metres, on_the_ground
 from scipy.spatial import cKDTree
@@ -114,7 +113,7 @@ def test_counts_carry_the_interval_of_the_model_of_the_run(demo, quarters, capsy
 
 def with_options(demo, folder, **options):
     """Return a copy of a run that says it had other options."""
-    shutil.copytree(demo, folder)
+    copy_run(demo, folder)
     request = json.loads((folder / "run.json").read_text())
     request["options"] |= options
     (folder / "run.json").write_text(json.dumps(request))

@@ -36,7 +36,7 @@ def model(tmp_path_factory):
 def corner(scenes):
     """A part of the ground in the south-east, off the edges of pixels, in degrees."""
     with rasterio.open(scenes / "b.tif") as file:
-        west, south, east, north = file.bounds
+        _, south, east, _ = file.bounds
         box = shapely.box(east - 14.1, south + 0.7, east - 0.7, south + 16.3)
         shapes = rasterio.warp.transform_geom(file.crs, "EPSG:4326", box)
     return shapely.geometry.shape(shapes)

@@ -245,6 +245,37 @@ def test_spacing_is_computed_once_for_table_and_map(plantation, monkeypatch):
     assert [count for count in calls if count] == [len(plants)] * 2
 
 
+def test_a_real_plantation_has_its_density_spacing_and_gaps(shared_data):
+    """9 ha of the Kluang set, against its labels and what is known of it."""
+    data = shared_data / "kluang_oil_palm"
+    west, south, east, north = area = (103.2892, 2.1602, 103.2919, 2.1629)
+    x, y = (west + east) / 2, (south + north) / 2
+    shapes = shapely.box([west, x, west, x], [y, y, south, south],
+                         [x, east, x, east], [north, north, y, y])  # fmt: skip
+    blocks = gpd.GeoDataFrame({"name": ["NW", "NE", "SW", "SE"]}, geometry=shapes)
+    blocks.set_crs(4326).to_file("blocks.geojson")
+    words = ("--catalog", data / "kluang_west.tif", "--cluster", "threads")
+    aoi = ",".join(map(str, area))
+    assert call("run", "oil_palm_census", *words, "--aoi", aoi, "--out", "farm") == 0
+
+    words = ("--zones", "blocks.geojson", "--plantation", "--gaps", "gaps.parquet")
+    assert call("summary", "farm", *words, "--map", "a.png", "--out", "a.csv") == 0
+
+    table, missing = pd.read_csv("a.csv").iloc[:4], gpd.read_parquet("gaps.parquet")
+    assert table["density_per_ha"].between(100, 140).all()  # 105 to 130, SOURCE.md
+    assert table["nearest_median_m"].between(8.3, 9.1).all()  # 8.6 m, SOURCE.md
+    assert missing["spacing_m"].median() == pytest.approx(9.0, abs=0.2)
+    assert 0.02 < table["gaps"].sum() / table["count"].sum() < 0.2
+    assert missing.within(shapely.box(*area)).all()
+    labels = gpd.read_parquet(data / "kluang_west_boxes.parquet").to_crs(UTM).centroid
+    here = missing.to_crs(UTM).geometry
+    tree = cKDTree(np.column_stack([labels.x, labels.y]))
+    near, _ = tree.query(np.column_stack([here.x, here.y]))
+    assert (near < 3.6).mean() < 0.03
+    with Image.open("a.png") as picture:
+        assert red(picture).sum() > 500
+
+
 def red(picture):
     return (np.asarray(picture) == GAP_RED).all(axis=-1)
 

@@ -46,7 +46,8 @@ def export(request: ExportRequest) -> tuple[Exported, list[str]]:
         What was written, and what to say about it.
 
     Raises:
-        InputError: No format and no file, or words that do not go together.
+        InputError: No format and no file, words that do not go together, or a raster
+            of what is no run.
     """
     if request.format is None and request.out is None:
         raise InputError("name a format (--format gpkg) or a file (--out palms.gpkg)")
@@ -57,6 +58,10 @@ def export(request: ExportRequest) -> tuple[Exported, list[str]]:
     run = open_run(request.source)
     notes = state_notes(run)
     if form.name == "cog":
+        if run is None:
+            raise InputError(
+                f"rasters are those of a run; {request.source} is no run folder"
+            )
         done = export_raster(
             request.source, out, name=request.raster, overwrite=options.overwrite
         )

@@ -50,15 +50,15 @@ def images_of(run: FinishedRun | None) -> tuple[ImageGrid, ...]:
     """Return the images of a run, in mosaic order; none without a run."""
     return tuple(
         ImageGrid(
-            item_id=item["id"],
-            file_name=PurePosixPath(urlsplit(item["bands"][0]["href"]).path).name,
-            height=item["shape"][0],
-            width=item["shape"][1],
-            crs=item["crs"],
-            transform=tuple(item["transform"]),
-            date=item["end"] or None,
+            item_id=scene.id,
+            file_name=PurePosixPath(urlsplit(scene.bands[0].href).path).name,
+            height=scene.shape[0],
+            width=scene.shape[1],
+            crs=scene.crs,
+            transform=scene.transform,
+            date=scene.end or None,
         )
-        for item in ([] if run is None else run.items)
+        for scene in (() if run is None else run.scenes)
     )
 
 

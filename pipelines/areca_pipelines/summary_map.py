@@ -72,8 +72,9 @@ def sheet_of(run: FinishedRun | None, table: gpd.GeoDataFrame) -> Sheet:
     """
     if run is None:
         return _paper(table)
-    picture, step = run.picture()
-    lattice, shown = run.lattice, run.shown
+    layout = run.layout
+    picture, step = layout.picture(run.folder), layout.step
+    lattice, shown = layout.grid.lattice, layout.shown
     zoom = LONGEST_PX / max(picture.size)
     width, height = (max(1, round(side * zoom)) for side in picture.size)
     large = picture.resize((width, height), Image.Resampling.BICUBIC)
@@ -93,7 +94,7 @@ def sheet_of(run: FinishedRun | None, table: gpd.GeoDataFrame) -> Sheet:
 
 
 def draw_map(
-    dots: NDArray[np.float64],
+    dots: gpd.GeoDataFrame,
     table: gpd.GeoDataFrame,
     gaps: gpd.GeoDataFrame | None,
     sheet: Sheet,
@@ -101,8 +102,8 @@ def draw_map(
     """Draw a map.
 
     Args:
-        dots: Longitude, latitude (degrees) and distance to the nearest object (m) of
-            each object, shape (n, 3); grey where there is no distance.
+        dots: Objects with `center_lon`, `center_lat` (degrees) and `nearest_m`, the
+            distance to the nearest other one; grey where there is none.
         table: Zones or cells with `count` and `density_per_ha`.
         gaps: Missing plants, as rings; None where nobody looked for them.
         sheet: What to draw on.
@@ -112,8 +113,10 @@ def draw_map(
     """
     picture = sheet.picture.copy()
     pen = ImageDraw.Draw(picture)
-    legend = _legend(dots[:, 2])
-    _draw_dots(pen, dots, sheet, legend)
+    figures = dots[["center_lon", "center_lat", "nearest_m"]]
+    values = figures.to_numpy(np.float64, na_value=np.nan)
+    legend = _legend(values[:, 2])
+    _draw_dots(pen, values, sheet, legend)
     if gaps is not None and len(gaps):
         _draw_gaps(pen, gaps, sheet)
     _draw_zones(picture, table[~table.geometry.isna()], sheet)

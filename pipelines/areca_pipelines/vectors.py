@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import pyarrow as pa
-import pyarrow.dataset
 import pyogrio.raw
-import pyproj
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import ShapelyError
 
 from areca.errors import InputError
+from areca.exports.geoparquet import GeoParquetFiles
 from areca.measures.files import PARQUET
-from areca.measures.stream import GEO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,42 +49,16 @@ def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
 
 
 def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
-    """Yield GeoParquet: geopandas reads it as a whole only.
-
-    Raises:
-        InputError: It is Parquet without shapes.
-    """
-    dataset = pa.dataset.dataset(source, format="parquet")
-    text = (dataset.schema.metadata or {}).get(GEO)
-    if text is None:
-        raise InputError(_shapeless(source))
-    geo = json.loads(text)
-    names = _wanted(dataset.schema.names, geo)
-    odd = {name: c["encoding"] for name, c in geo["columns"].items()
-           if c["encoding"] != "WKB"}  # fmt: skip
-    if odd:  # rare, and of no fixed form: the library that knows it reads it whole
+    """Yield GeoParquet, in the types that pandas gave it."""
+    files = GeoParquetFiles.at(source)
+    if not files.is_wkb:  # rare, and of no fixed form: read whole by who knows it
         yield gpd.read_parquet(source)
         return
-    batches = dataset.to_batches(columns=names, batch_size=rows)
-    tables = (pa.Table.from_batches([b]) for b in batches if b.num_rows)
-    empty = dataset.schema.empty_table().select(names)
-    for table in _at_least(tables, empty):
-        frame = table.replace_schema_metadata(dataset.schema.metadata).to_pandas()
-        for name, column in geo["columns"].items():
-            crs = column.get("crs", "OGC:CRS84")
-            place = None if crs is None else pyproj.CRS.from_user_input(crs)
-            frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=place)
-        yield gpd.GeoDataFrame(frame, geometry=geo["primary_column"])
-
-
-def _wanted(names: list[str], geo: dict[str, Any]) -> list[str]:
-    """Return the columns without those that only hold bounds of the geometry."""
-    covering = {
-        part[0]
-        for column in geo["columns"].values()
-        for part in column.get("covering", {}).get("bbox", {}).values()
-    }
-    return [name for name in names if name not in covering]
+    for table in files.tables(files.columns, rows=rows):
+        frame = table.to_pandas()
+        for name, crs in files.geometries.items():
+            frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=crs)
+        yield gpd.GeoDataFrame(frame, geometry=files.geometry)
 
 
 def _gdal_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:

@@ -60,7 +60,6 @@ BAD = {
     "no geometry": (plain_parquet, {}, "cannot be read as GeoParquet"),
     "no table": (text_file, {}, "cannot be read as a table of shapes"),
     "no shapes": (csv_file, {}, "without shapes"),
-    "other encoding": (native, {}, "'polygon', and this reads WKB"),
     "no CRS": (lambda _: no_crs(), {}, "no CRS"),
     "address": (
         lambda _: draw_objects(6),
@@ -154,6 +153,13 @@ def test_a_file_without_a_named_crs_is_in_degrees_and_null_is_none(tmp_path):
     table.set_crs(None, allow_override=True).to_parquet(tmp_path / "bare.parquet")
     with pytest.raises(InputError, match="no CRS"):
         areca.export_objects(tmp_path / "bare.parquet", tmp_path / "b.geojson")
+
+
+def test_shapes_in_another_encoding_are_read_too(tmp_path):
+    done = areca.export_objects(native(tmp_path), tmp_path / "a.gpkg")
+
+    back, table = gpd.read_file(done.path, layer="objects"), draw_objects(6)
+    assert back.geom_equals(table.geometry).all()
 
 
 def test_files_of_a_folder_must_be_alike(tmp_path):

@@ -192,6 +192,17 @@ def style_of(path):
     return dict(row), contents["data_type"]
 
 
+def test_labels_that_look_like_markup_or_hold_what_xml_forbids_do_no_harm(tmp_path):
+    labels = ('"/><script a="', "<b>&amp;</b>", "bell \x07", "palm")
+    path = areca.export_objects(draw_objects(labels=labels), tmp_path / "a.gpkg").path
+
+    root = ET.fromstring(style_of(path)[0]["styleQML"])
+    values = {category.get("value") for category in root.iter("category")}
+    assert values == {'"/><script a="', "<b>&amp;</b>", "bell \ufffd", "palm", ""}
+    assert not list(root.iter("script"))
+    assert set(gpd.read_file(path, layer="objects")["label"]) == set(labels)
+
+
 def test_a_geopackage_carries_the_style_of_its_labels(tmp_path):
     path = areca.export_objects(draw_objects(), tmp_path / "a.gpkg").path
 

@@ -1,10 +1,12 @@
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 from scipy.stats import betabinom
 
 import areca
 from areca.errors import InputError
-from areca.measures import CountCalibration
+from areca.measures import CountCalibration, SummaryOptions
 from areca.measures.intervals import _Share
 
 SHARES = [(1011, 1257), (52, 72), (959, 961), (54, 93)]
@@ -52,6 +54,38 @@ def test_at_least_95_percent_of_intervals_hold_the_truth(truth, precision, recal
         held_bare.append(low[1] <= truth <= high[1])
     assert np.mean(held) >= 0.95
     assert np.mean(held_bare) >= 0.95
+
+
+def test_intervals_of_zones_hold_what_stands_in_them():
+    """Objects, missed and false ones strewn over 400 zones, by way of `summarize`."""
+    rng = np.random.default_rng(3)
+    recall, precision = 0.85, 0.9
+    side = np.arange(20)
+    west, south = (v.ravel() * 1e-3 for v in np.meshgrid(side, side))
+    zones = gpd.GeoDataFrame(
+        geometry=shapely.box(west, south, west + 1e-3, south + 1e-3), crs=4326
+    )
+    truth = rng.uniform(0, 0.02, (24_000, 2))
+    found = truth[rng.random(len(truth)) < recall]
+    wrong = rng.uniform(0, 0.02, (round(len(found) * (1 / precision - 1)), 2))
+    objects = gpd.GeoDataFrame(
+        geometry=gpd.points_from_xy(*np.concatenate([found, wrong]).T, crs=4326)
+    )
+    hit = rng.binomial(3000, recall)
+    calibration = CountCalibration(
+        n_found=round(hit / precision), n_confirmed=hit, n_true=3000, n_matched=hit
+    )
+
+    options = SummaryOptions(calibration=calibration)
+    table = areca.summarize(objects, zones, options=options).iloc[:400]
+
+    number = np.floor(truth / 1e-3).astype(int)
+    standing = np.bincount(number[:, 1] * 20 + number[:, 0], minlength=400)
+    held = table["count_low"].le(standing) & table["count_high"].ge(standing)
+    assert held.mean() >= 0.95
+    assert (table["count_high"] - table["count_low"]).median() < 40
+    # And it can fail: the count alone, taken for the truth, is nearly always wrong.
+    assert (table["count"].to_numpy() == standing).mean() < 0.2
 
 
 def test_a_narrow_interval_would_miss():

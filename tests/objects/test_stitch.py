@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import shapely
 from class_rasters import class_rasters, drawn
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from areca.errors import InputError
@@ -88,6 +88,39 @@ def test_any_cut_into_blocks_gives_the_polygons_of_the_whole(raster, connectivit
     stitched = stitch(pieces, connectivity=connectivity, window=window_of(labels))
 
     assert_same(stitched, whole_of(labels, connectivity))
+
+
+def unstitched(blocks, _connectivity):
+    return joined(blocks)
+
+
+def without_corners(blocks, _connectivity):
+    return stitch(joined(blocks), connectivity=4)
+
+
+def three_at_a_time(blocks, connectivity):
+    """Three blocks at a time, which never meet the others."""
+    return joined(
+        [
+            stitch(joined(blocks[start : start + 3]), connectivity=connectivity)
+            for start in range(0, len(blocks), 3)
+        ]
+    )
+
+
+@pytest.mark.parametrize("mutation", [unstitched, without_corners, three_at_a_time])
+def test_random_rasters_notice_a_seam_that_is_left_out(mutation):
+    """What the test above would do to a `stitch` that is broken in this way."""
+
+    def is_noticed(raster):
+        labels, rows, cols = raster
+        pieces = mutation(blocks_of(labels, rows, cols, 8), 8)
+        whole = whole_of(labels, 8)
+        return pieces["outline"].tolist() != whole["outline"].tolist()
+
+    # The first example will do: nobody needs the smallest.
+    generate = settings(deadline=None, derandomize=True, phases=[Phase.generate])
+    assert find(cut_rasters(), is_noticed, settings=generate)
 
 
 @settings(deadline=None, max_examples=60)
@@ -237,6 +270,27 @@ def test_a_hole_across_four_blocks_is_one_hole():
     (hole,) = shape.interiors
     assert shapely.Polygon(hole).equals(shapely.box(col + 2, row + 2, col + 4, row + 4))
     assert shapely.get_num_coordinates(shape) == 10
+
+
+@pytest.mark.parametrize(
+    ("labels", "cuts"),
+    [
+        pytest.param(HOLE, [3], id="hole across four blocks"),
+        pytest.param(SNAKE, [3, 6], id="snake through all blocks"),
+        pytest.param(RING, [3, 6], id="ring around a block"),
+    ],
+)
+def test_rows_of_blocks_that_never_meet_are_not_the_whole(labels, cuts):
+    blocks, across = blocks_of(labels, cuts, cuts, 4), len(cuts) + 1
+
+    rows = [
+        stitch(joined(blocks[start : start + across]))
+        for start in range(0, len(blocks), across)
+    ]
+
+    whole = whole_of(labels, 4)
+    assert len(joined(rows)) > len(whole)
+    assert_same(stitch(joined(rows), window=window_of(labels)), whole)
 
 
 @pytest.mark.parametrize("labels", [CORNER, CORNER[:, ::-1]])

@@ -13,7 +13,7 @@ from areca.catalog.grids import scene_box
 from areca.errors import BandError, CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from odc.geo.geobox import GeoBox
 
@@ -83,6 +83,14 @@ class Scene:
     """The item's geometry in EPSG:4326, WKT."""
     allow_private: bool = False
     """Whether the reader may connect to a private address for this item."""
+
+    @classmethod
+    def of_dict(cls, data: Mapping[str, Any]) -> Scene:
+        """Return the scene that `to_dict` made plain data of, also by way of JSON."""
+        bands = [b | {"aliases": tuple(b["aliases"])} for b in data["bands"]]
+        lists = {key: tuple(data[key]) for key in ("transform", "shape", "elsewhere")}
+        found = tuple(SceneBand(**band) for band in bands)
+        return cls(**{**data, **lists, "bands": found})
 
     def find(self, name: str) -> SceneBand | None:
         """Return the band of this name or alias, None when there is none."""

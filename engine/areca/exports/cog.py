@@ -112,9 +112,31 @@ def write_cog(raster: _Raster, path: Path) -> int:
     Returns:
         Pixels written.
     """
+    plain = path.with_name(f"{path.stem}.plain.tif")
+    kind = str(raster.values.dtype)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
+        _write_plain(raster, plain)
+        copy_raster(
+            plain,
+            path,
+            driver="COG",
+            BLOCKSIZE=BLOCK_PX,
+            COMPRESS="DEFLATE",
+            PREDICTOR="YES",
+            OVERVIEW_RESAMPLING=_RESAMPLING.get(kind, "NEAREST"),
+            BIGTIFF="IF_SAFER",
+        )
+    plain.unlink()
+    if raster.classes:
+        style = raster_style(raster.classes)
+        path.with_suffix(".qml").write_text(style, encoding="utf-8")
+    return int(np.prod(raster.values.shape))
+
+
+def _write_plain(raster: _Raster, path: Path) -> None:
+    """Stream a raster into a tiled GeoTIFF, a few blocks at a time."""
     values = raster.values
     height, width = values.shape
-    plain = path.with_name(f"{path.stem}.plain.tif")
     predictor = {"predictor": 3} if values.dtype.kind == "f" else {}
     profile = {
         "driver": "GTiff", "height": height, "width": width, "count": 1,
@@ -123,29 +145,13 @@ def write_cog(raster: _Raster, path: Path) -> int:
         "blockysize": BLOCK_PX, "compress": "deflate", "zlevel": 1,
         "bigtiff": "if_safer", **predictor,
     }  # fmt: skip
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
-        with rasterio.open(plain, "w", **profile) as file:
-            file.set_band_description(1, raster.name)
-            if raster.classes:
-                _name_classes(file, raster.classes)
-            for window in _windows(raster.values):
-                rows, cols = window.toslices()
-                file.write(np.asarray(values[rows, cols]), 1, window=window)
-        copy_raster(
-            plain,
-            path,
-            driver="COG",
-            BLOCKSIZE=BLOCK_PX,
-            COMPRESS="DEFLATE",
-            PREDICTOR="YES",
-            OVERVIEW_RESAMPLING=_RESAMPLING.get(str(values.dtype), "NEAREST"),
-            BIGTIFF="IF_SAFER",
-        )
-    plain.unlink()
-    if raster.classes:
-        style = raster_style(raster.classes)
-        path.with_suffix(".qml").write_text(style, encoding="utf-8")
-    return height * width
+    with rasterio.open(path, "w", **profile) as file:
+        file.set_band_description(1, raster.name)
+        if raster.classes:
+            _name_classes(file, raster.classes)
+        for window in _windows(values):
+            rows, cols = window.toslices()
+            file.write(np.asarray(values[rows, cols]), 1, window=window)
 
 
 def _name_classes(file: rasterio.io.DatasetWriter, classes: tuple[str, ...]) -> None:

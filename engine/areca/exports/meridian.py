@@ -59,14 +59,14 @@ def split_at_antimeridian(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
         return np.asarray(whole)
     # In one piece around 180: what jumped goes on, what went on stays.
     turned = shapely.transform(whole[across], _in_one_turn)
-    pieces = [
+    western, eastern = (
         _shifted(
             shapely.intersection(turned, shapely.box(low, -90, low + TURN, 90)), low
         )
         for low in (WEST, EAST)
-    ]
+    )
     cut = np.asarray(whole).copy()
-    cut[across] = [_together(pair) for pair in zip(*pieces, strict=True)]
+    cut[across] = shapely.union(western, eastern)
     return np.asarray(shapely.orient_polygons(cut))
 
 
@@ -79,8 +79,3 @@ def _shifted(shapes: NDArray[np.object_], low: float) -> NDArray[np.object_]:
         shapes, lambda xy: xy - [low - WEST, 0]
     )
     return moved
-
-
-def _together(pieces: tuple[shapely.Geometry, shapely.Geometry]) -> shapely.Geometry:
-    """Return two pieces as one shape of their kind, without what has no extent."""
-    return shapely.union_all(pieces)

@@ -6,24 +6,24 @@ one when some are missing, and every part of a table has the same types.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pyproj
 import shapely
 
 from areca.errors import InputError
-from areca.measures.files import PARQUET, read_vector
+from areca.exports.geoparquet import GeoParquetFiles
+from areca.measures.files import PARQUET, read_objects, read_vector
 from areca.measures.table import require_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import pyproj
 
 ROWS = 20_000
 """Rows that are looked at a time: some 60 MB as they are written."""
@@ -89,37 +89,27 @@ class TableSource:
 class ParquetSource:
     """GeoParquet files, read a piece at a time."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        """Read the metadata of files, and no rows.
+    def __init__(self, files: GeoParquetFiles) -> None:
+        """Take files; no rows are read.
 
         Raises:
-            InputError: A file is no GeoParquet, or is not like the first.
+            InputError: They say that their CRS is not known.
         """
-        self._files = list(files)
-        geo = [_geo_metadata(file) for file in self._files]
-        self._geometry = str(geo[0]["primary_column"])
-        first = geo[0]["columns"][self._geometry]
-        self.crs = _crs_of(first)
-        self._kinds = [g["columns"][self._geometry]["geometry_types"] for g in geo]
-        covering = first.get("covering", {}).get("bbox", {}).get("xmin", [None])[0]
-        schema = pq.read_schema(self._files[0])
-        hidden = {self._geometry, covering}
-        self.columns = [name for name in schema.names if name not in hidden]
-        self._types = schema
-        for file, other in zip(self._files[1:], geo[1:], strict=True):
-            column = other["columns"].get(self._geometry)
-            missing = set(self.columns) - set(pq.read_schema(file).names)
-            if column is None or _crs_of(column) != self.crs or missing:
-                raise InputError(
-                    f"{file.name} has other columns or another CRS than "
-                    f"{self._files[0].name}; all files of a table must be alike"
-                )
+        if files.crs is None:
+            raise InputError(
+                "the table has no CRS, so nobody knows where its objects are; set it "
+                "with geopandas (set_crs) first"
+            )
+        self._files = files
+        self.crs = files.crs
+        self.columns = [name for name in files.columns if name != files.geometry]
 
     @property
     def kinds(self) -> set[str]:
         """Kinds of geometry that occur: as the files tell, else by looking."""
-        if all(self._kinds):
-            return {kind.removesuffix(" Z") for kinds in self._kinds for kind in kinds}
+        told = self._files.kinds
+        if all(told):
+            return {kind.removesuffix(" Z") for kinds in told for kind in kinds}
         found: set[str] = set()
         for part in self.parts([]):
             found |= kinds_of(part.geometry.to_numpy())
@@ -128,19 +118,11 @@ class ParquetSource:
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[gpd.GeoDataFrame]:
         """Yield pieces of the files, one after the other."""
         wanted = self.columns if columns is None else list(columns)
-        schema = pa.schema([self._types.field(name) for name in wanted])
-        for file in self._files:
-            with pq.ParquetFile(file) as rows:
-                names = [*wanted, self._geometry]
-                batches = rows.iter_batches(batch_size=ROWS, columns=names)
-                for table in map(pa.Table.from_batches, ([batch] for batch in batches)):
-                    shapes = shapely.from_wkb(
-                        table.column(self._geometry).to_numpy(zero_copy_only=False)
-                    )
-                    attributes = table.select(wanted).cast(schema)
-                    yield _joined(attributes, np.asarray(shapes, object), self.crs)
-        # A reader learns the columns of a table without rows too.
-        yield _joined(schema.empty_table(), np.empty(0, object), self.crs)
+        geometry = self._files.geometry
+        for table in self._files.tables([*wanted, geometry], rows=ROWS):
+            wkb = table.column(geometry).to_numpy(zero_copy_only=False)
+            shapes = np.asarray(shapely.from_wkb(wkb), object)
+            yield _joined(table.select(wanted), shapes, self.crs)
 
 
 def open_source(path: Path) -> ObjectSource:
@@ -150,23 +132,19 @@ def open_source(path: Path) -> ObjectSource:
         path: GeoParquet file, folder of such files, or any vector file.
 
     Returns:
-        The source. A file that is no GeoParquet is read into memory.
+        The source. A file that is no GeoParquet is read into memory, and so is one
+        whose shapes are not in WKB.
 
     Raises:
         InputError: There is nothing, or nothing that can be read.
     """
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in PARQUET)
-        if not files:
-            raise InputError(
-                f"{path} holds no GeoParquet files; give a run folder, a folder that "
-                "write_objects made, or a file"
-            )
-        return ParquetSource(files)
     if not path.exists():
         raise InputError(f"there is no {path}; give a run folder or a table of objects")
-    if path.suffix in PARQUET:
-        return ParquetSource([path])
+    if path.is_dir() or path.suffix in PARQUET:
+        files = GeoParquetFiles.at(path)
+        if files.is_wkb:
+            return ParquetSource(files)
+        return TableSource(read_objects(path))
     wanted = "a run, GeoParquet, GeoPackage or another vector file"
     return TableSource(read_vector(path, what="a table of shapes", wanted=wanted))
 
@@ -211,42 +189,3 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
             column = column.cast(pa.string())
         columns[str(name)] = column
     return pa.table(columns)
-
-
-def _geo_metadata(file: Path) -> dict[str, Any]:
-    """Return the GeoParquet metadata of a file.
-
-    Raises:
-        InputError: It has none, or an encoding other than WKB.
-    """
-    try:
-        metadata = pq.read_metadata(file).metadata or {}
-        geo: dict[str, Any] = json.loads(metadata[b"geo"])
-        encoding = geo["columns"][geo["primary_column"]]["encoding"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{file} cannot be read as GeoParquet ({type(error).__name__}); give a "
-            "table that areca made, or convert it with geopandas first"
-        ) from error
-    if encoding != "WKB":
-        raise InputError(
-            f"{file} stores its geometry as {encoding!r}, and this reads WKB alone; "
-            "write it again with areca.write_objects(geopandas.read_parquet(...), ...)"
-        )
-    return geo
-
-
-def _crs_of(column: dict[str, Any]) -> pyproj.CRS:
-    """Return the CRS of a geometry column; one that is not named is in degrees.
-
-    Raises:
-        InputError: The file says that the CRS is not known.
-    """
-    if "crs" not in column:
-        return pyproj.CRS("OGC:CRS84")
-    if column["crs"] is None:
-        raise InputError(
-            "the table has no CRS, so nobody knows where its objects are; set it with "
-            "geopandas (set_crs) first"
-        )
-    return pyproj.CRS.from_user_input(column["crs"])

@@ -7,6 +7,7 @@ everything else of a layer keeps the user's defaults.
 from __future__ import annotations
 
 import itertools
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -24,6 +25,8 @@ Colour = tuple[int, int, int]
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _VERSION = "3.22.0"
 SCORE_STEPS = 5
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML 1.0 document may hold; a label with one would spoil it all."""
 OTHER_GREY = (128, 128, 128)
 """Objects without a label or a score."""
 FILL_ALPHA, LINE_ALPHA = 60, 255
@@ -187,5 +190,7 @@ def _symbol(kind: str, line: str, fill: str) -> tuple[str, str, dict[str, str]]:
 
 
 def _text(root: Element) -> str:
+    """Return a document; ElementTree escapes what is markup, not what XML forbids."""
     ET.indent(root)
-    return _DOCTYPE + ET.tostring(root, encoding="unicode") + "\n"
+    text = ET.tostring(root, encoding="unicode")
+    return _DOCTYPE + _FORBIDDEN.sub("\ufffd", text) + "\n"

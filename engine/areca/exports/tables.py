@@ -30,7 +30,9 @@ def write_csv(source: ObjectSource, path: Path, *, wkt: bool) -> int:
 
     Returns:
         How many were written. `object_id`, `center_lon` and `center_lat` come first;
-        a missing value is an empty field.
+        a missing value is an empty field. Texts are written as they are: a spreadsheet
+        takes one that begins with = + - or @ for a formula, so labels and ids of a
+        source that is not trusted should be imported as text.
     """
     rows = 0
     known = set(CENTRE) <= set(source.columns)

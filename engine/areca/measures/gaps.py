@@ -53,9 +53,11 @@ class GapOptions:
 
     reach_m: float = 30.0
     """Plants further apart than this are no neighbours; see `spacing`."""
-    present_within: float = 0.5
+    present_within: float = 0.7
     """A plant within this share of the spacing from where one is expected is that
-    plant."""
+    plant, or leaves no room for it: beside tracks, and where rows that do not fit meet,
+    places come out between plants. In real imagery none of 15 places with a plant
+    within 0.5 to 0.68 spacings was a gap, and 95 % of all gaps have none within 0.8."""
     support: int = 3
     """Least number of neighbours (missing ones of earlier rounds among them) that
     expect a plant in a place."""
@@ -126,8 +128,9 @@ def find_gaps(objects: Table, options: GapOptions | None = None) -> Table:
         for each missing plant, in the CRS of the objects, with `center_lon`,
         `center_lat` (WGS 84 degrees), `spacing_m` (of the plants around), `nearest_m`
         (distance to the nearest plant) and `support` (neighbours that expect it). It
-        does not depend on partitions. Roads and ditches that are wider than a row are
-        no gaps only where the planting does not go on in step beyond them.
+        does not depend on partitions. A plant that was not detected is a gap too. Roads
+        and ditches are no gaps where they are wider than two rows or the planting does
+        not go on in step beyond them; a track in the place of a row is a row of gaps.
     """
     require_crs(objects)
     options = options or GapOptions()

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
+from areca.measures.bases import cross, dot, reduced
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ class Lattices:
     def steps(self) -> NDArray[np.float64]:
         """Steps from each plant to the six nearest places, shape (n, 6, 2), m."""
         one, other = self.short + self.long, self.short - self.long
-        nearer = (_dot(one, one) < _dot(other, other))[:, None]
+        nearer = (dot(one, one) < dot(other, other))[:, None]
         third = np.where(nearer, one, other)
         sides = [self.short, -self.short, self.long, -self.long, third, -third]
         return np.stack(sides, axis=1)
@@ -80,7 +82,7 @@ class Lattices:
     @property
     def row_spacing_m(self) -> NDArray[np.float64]:
         """Distance between rows along the shortest vector, shape (n,), m."""
-        cell = np.abs(_cross(self.short, self.long))
+        cell = np.abs(cross(self.short, self.long))
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(cell / self.spacing_m)
 
@@ -181,7 +183,7 @@ def _own_lattice(
     best = _best(bases, step, size)
     for _ in range(2):
         best = _refit(best, step, size)
-    return _reduced(best)
+    return reduced(best)
 
 
 def _agreed_lattice(
@@ -202,7 +204,7 @@ def _agreed_lattice(
     best = _best(bases, inner, size)
     for _ in range(2):
         best = _refit(best, every, size)
-    best = _reduced(best)
+    best = reduced(best)
     score = _score(best[:, None], every, size)[:, 0]
     return np.column_stack([np.where(score[:, None] >= 0, best, np.nan), score])
 
@@ -230,8 +232,8 @@ def _score(
     """
     weight = _weights(bases, step, size)[0].sum(axis=-1)
     count = np.isfinite(step[..., 0]).sum(axis=-1)[:, None]
-    area = np.abs(_cross(bases[..., :2], bases[..., 2:]))
-    shorter = _reduced(bases)[..., :2]
+    area = np.abs(cross(bases[..., :2], bases[..., 2:]))
+    shorter = reduced(bases)[..., :2]
     length = np.hypot(shorter[..., 0], shorter[..., 1])
     with np.errstate(invalid="ignore", divide="ignore"):
         # Mean weight of a point anywhere in the cell: 1 - r^2 over a disc is half.
@@ -297,37 +299,3 @@ def _refit(
         ]
     )
     return np.where(spans[:, None], fitted, base)
-
-
-def _reduced(bases: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the two shortest vectors of each lattice (..., 4), Lagrange's reduction.
-
-    Both point to the north half (or east), the second to the left of the first or not.
-    """
-    short, long = bases[..., :2], bases[..., 2:]
-    for _ in range(8):  # each step shortens by a third or is the last
-        swap = (_dot(long, long) < _dot(short, short))[..., None]
-        short, long = np.where(swap, long, short), np.where(swap, short, long)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            times = np.rint(_dot(short, long) / _dot(short, short))
-        times = np.where(np.isfinite(times), times, 0.0)
-        if not times.any():
-            break
-        long = long - times[..., None] * short
-    swap = (_dot(long, long) < _dot(short, short))[..., None]
-    short, long = np.where(swap, long, short), np.where(swap, short, long)
-    return np.concatenate([_turned(short), _turned(long)], axis=-1)
-
-
-def _turned(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return vectors turned to azimuths from 0 to 180 degrees."""
-    back = (vector[..., 0] < 0) | ((vector[..., 0] == 0) & (vector[..., 1] < 0))
-    return np.where(back[..., None], -vector, vector)
-
-
-def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(one[..., 0] * other[..., 0] + one[..., 1] * other[..., 1])
-
-
-def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])

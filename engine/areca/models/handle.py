@@ -116,7 +116,8 @@ def load_model(name_or_path: str | Path) -> Model:
         raise ModelError(
             f"the folder {str(folder)!r} has no {CARD_NAME}, the card of the model; it "
             f"holds {', '.join(held[:_NAMED]) or 'nothing'}"
-            f"{', …' * (len(held) > _NAMED)}. areca.pack_model(card, weights, folder) writes card and weights"
+            f"{', …' * (len(held) > _NAMED)}. "
+            "areca.pack_model(card, weights, folder) writes card and weights"
         )
     if path.name != text:
         raise ModelError(

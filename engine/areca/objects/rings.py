@@ -121,26 +121,17 @@ def fill_small(
     _, coordinates, (rings, shells) = shapely.to_ragged_array(parts)
     hole = np.ones(len(rings) - 1, bool)
     hole[shells[:-1]] = False
-    sizes = np.diff(rings)
-    low = np.minimum.reduceat(coordinates, rings[:-1])
-    high = np.maximum.reduceat(coordinates, rings[:-1])
-    # From the ring's own corner: whole numbers that no product makes too large.
-    x, y = (coordinates - np.repeat(low, sizes, axis=0)).T
-    steps = np.zeros(len(x))
-    steps[:-1] = (x[:-1] * y[1:] - x[1:] * y[:-1]) / 2
-    steps[rings[1:] - 1] = 0
-    area = np.abs(np.add.reduceat(steps, rings[:-1]))
+    area, middle = _sizes_of(coordinates, rings)
     kept = ~hole
-    at = np.flatnonzero(hole)
-    kept[at] = ~is_small(area[at], (low[at] + high[at]) / 2)
+    kept[hole] = ~is_small(area[hole], middle[hole])
     if kept.all():
         return outlines
     polygon = np.repeat(np.arange(len(parts)), np.diff(shells))
     filled = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON,
-        coordinates[np.repeat(kept, sizes)],
+        coordinates[np.repeat(kept, np.diff(rings))],
         (
-            np.append(0, np.cumsum(sizes[kept])),
+            np.append(0, np.cumsum(np.diff(rings)[kept])),
             np.append(0, np.cumsum(np.bincount(polygon[kept]))),
         ),
     )
@@ -153,3 +144,22 @@ def fill_small(
         united = shapely.union_all(gathered[changed][:, None], axis=1)
         gathered[changed] = canonical(np.asarray(united, object))
     return gathered
+
+
+def _sizes_of(
+    coordinates: NDArray[np.float64], rings: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the area of each ring and the middle of its bounds.
+
+    Args:
+        coordinates: Vertices of all rings, shape (n, 2); each ring is closed.
+        rings: Where each begins, and one past the last, shape (ring + 1,).
+    """
+    low = np.minimum.reduceat(coordinates, rings[:-1])
+    high = np.maximum.reduceat(coordinates, rings[:-1])
+    # From the ring's own corner: whole numbers that no product makes too large.
+    x, y = (coordinates - np.repeat(low, np.diff(rings), axis=0)).T
+    steps = np.zeros(len(x))
+    steps[:-1] = (x[:-1] * y[1:] - x[1:] * y[:-1]) / 2
+    steps[rings[1:] - 1] = 0
+    return np.abs(np.add.reduceat(steps, rings[:-1])), (low + high) / 2

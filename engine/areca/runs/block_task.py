@@ -108,7 +108,7 @@ def _do_block(task: BlockTask) -> BlockDone:
     look = quicklook(cube, padded, window, task.look_step)
     picture = paint(look, predictor.model.card)
     write_atomically(
-        folder / "quicklook.png",
+        task.ledger.folder.quicklook(task.block),
         lambda p: picture.save(p, format="png", compress_level=PNG_LEVEL),
     )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)

@@ -39,7 +39,7 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     good = [b for b in result.blocks if b.error is None]
     best = max(good, key=lambda b: (b.settled + b.open, b.name))
     block = next(b for b in plan.blocks if b.name == best.name)
-    window = _around(block.window, plan.shown)
+    window = _around(block.window, plan.layout.shown)
     lattice = plan.predictor.lattice
     geobox = lattice.geobox(window)
     try:

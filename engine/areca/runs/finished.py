@@ -6,21 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import shapely
-from affine import Affine
-from odc.geo.geobox import GeoBox
 
+from areca.catalog import Scene, grid_of
 from areca.errors import InputError
-from areca.inference import Area
 from areca.runs.folder import RunFolder
-from areca.runs.quicklook import assemble, step_of
-from areca.tiles import BlockGrid, Lattice, Window
+from areca.runs.layout import Layout
+from areca.tiles import Lattice
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from PIL import Image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +26,9 @@ class FinishedRun:
     request: dict[str, Any]
     """What was asked (`run.json`)."""
     manifest: dict[str, Any]
+    scenes: tuple[Scene, ...]
+    """The imagery in mosaic order; hrefs without what was secret in them."""
+    layout: Layout
 
     @classmethod
     def open(cls, path: Path) -> FinishedRun:
@@ -57,71 +55,35 @@ class FinishedRun:
                 "repeat its command to resume it"
             )
         try:
-            request, manifest = (
-                json.loads(file.read_text(encoding="utf-8"))
-                for file in (folder.request, folder.manifest)
-            )
-        except ValueError as error:
+            return cls._read(folder)
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"the run in {path} is damaged: {error}; repeat its command"
+                f"the run in {path} is damaged ({type(error).__name__}: {error}); "
+                "repeat its command"
             ) from error
-        return cls(folder=folder, request=request, manifest=manifest)
 
     @property
     def holes(self) -> int:
         """Blocks without an answer; the run is PARTIAL where there are any."""
         return len(self.manifest.get("holes", []))
 
-    @property
-    def lattice(self) -> Lattice:
-        """What pixels of the run are counted on."""
-        return Lattice(**self.request["lattice"])
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """The scenes of the run as plain data, in mosaic order (see `Scene`)."""
-        items: list[dict[str, Any]] = self.request["items"]
-        return items
-
-    @property
-    def shown(self) -> Window:
-        """The ground that the report shows: the area of interest, or all imagery."""
-        region = self._region()
-        if self.request["aoi"] is None:
-            return region
-        area = Area.of(shapely.from_wkt(self.request["aoi"]), self.lattice)
-        return area.window(0).intersection(region) or region
-
-    def picture(self) -> tuple[Image.Image, int]:
-        """Return a picture of the ground, and how many pixels one of its is.
-
-        Returns:
-            What the quick-looks of the blocks show of `shown`; grey where none is.
-        """
-        shown, grid = self.shown, self._grid()
-        step = step_of(shown)
-        looks = (
-            (block.window, self.folder.block(block) / "quicklook.png")
-            for block in grid.blocks(shown)
+    @classmethod
+    def _read(cls, folder: RunFolder) -> FinishedRun:
+        request, manifest = (
+            json.loads(file.read_text(encoding="utf-8"))
+            for file in (folder.request, folder.manifest)
         )
-        return assemble(looks, shown, step), step
-
-    def _grid(self) -> BlockGrid:
-        tiles = self.request["options"]["block_tiles"]
-        return BlockGrid(
-            lattice=self.lattice,
-            region=self._region(),
-            tiles_down=tiles,
-            tiles_across=tiles,
+        scenes = tuple(map(Scene.of_dict, request["items"]))
+        layout = Layout.of(
+            grid_of(scenes),
+            Lattice(**request["lattice"]),
+            block_tiles=request["options"]["block_tiles"],
+            aoi=None if request["aoi"] is None else shapely.from_wkt(request["aoi"]),
         )
-
-    def _region(self) -> Window:
-        """Return the pixels around all imagery."""
-        lattice = self.lattice
-        windows = [
-            lattice.window(GeoBox(tuple(i["shape"]), Affine(*i["transform"]), i["crs"]))
-            for i in self.items
-        ]
-        edges = np.array([(w.row0, w.col0, w.row1, w.col1) for w in windows])
-        first, last = edges.min(axis=0).tolist(), edges.max(axis=0).tolist()
-        return Window(first[0], first[1], last[2], last[3])
+        return cls(
+            folder=folder,
+            request=request,
+            manifest=manifest,
+            scenes=scenes,
+            layout=layout,
+        )

@@ -77,6 +77,14 @@ class RunFolder:
         """
         return self.path / "blocks" / block.name
 
+    def quicklook(self, block: Block) -> Path:
+        """Return the small picture of one block.
+
+        Args:
+            block: A block of the run.
+        """
+        return self.block(block) / "quicklook.png"
+
     def claim(self, request: dict[str, Any]) -> None:
         """Write down what this folder is for, once it is clear that it is for that.
 

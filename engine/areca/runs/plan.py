@@ -11,7 +11,6 @@ import shapely
 from areca.catalog import canonical_order, choose_bands, grid_of
 from areca.errors import AoiError
 from areca.inference import (
-    Area,
     Predictor,
     check_fit,
     check_options,
@@ -22,9 +21,9 @@ from areca.inference import (
 )
 from areca.objects import ImageSource
 from areca.runs.block_task import BlockTask
-from areca.runs.quicklook import step_of
+from areca.runs.layout import Layout
 from areca.runs.raster_store import RasterStore
-from areca.tiles import BlockGrid, Lattice
+from areca.tiles import Lattice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +32,11 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from areca.catalog import Scene
-    from areca.inference import PredictOptions
+    from areca.inference import Area, PredictOptions
     from areca.models.handle import Model
     from areca.objects import Origin
     from areca.runs.ledger import Ledger
-    from areca.tiles import Block, Window
+    from areca.tiles import Block, BlockGrid, Window
 
 
 class RunPlan:
@@ -73,17 +72,12 @@ class RunPlan:
         lattice = Lattice.of(self.geobox, core_px=card.core_px)
         self.predictor = Predictor(model=model, lattice=lattice, options=options)
         """The model on its lattice."""
-        self.grid = BlockGrid(
-            lattice=lattice,
-            region=lattice.window(self.geobox),
-            tiles_down=options.block_tiles,
-            tiles_across=options.block_tiles,
+        self.layout = Layout.of(
+            self.geobox, lattice, block_tiles=options.block_tiles, aoi=aoi
         )
-        """All blocks of the imagery."""
+        """Where it takes place."""
         self.images = tuple(_image(scene, lattice) for scene in self.scenes)
         """The ground of each scene, in mosaic order."""
-        self.area = None if aoi is None else Area.of(aoi, lattice)
-        """The area of interest in pixels of the lattice."""
         self.blocks = self._blocks()
         """The blocks that have imagery and that the area needs, in order."""
 
@@ -93,12 +87,14 @@ class RunPlan:
         return origin_of(self.predictor, self.images)
 
     @property
-    def shown(self) -> Window:
-        """What the report shows: the area of interest, or all imagery."""
-        region = self.grid.region
-        if self.area is None:
-            return region
-        return self.area.window(0).intersection(region) or region
+    def grid(self) -> BlockGrid:
+        """All blocks of the imagery."""
+        return self.layout.grid
+
+    @property
+    def area(self) -> Area | None:
+        """The area of interest in pixels of the lattice."""
+        return self.layout.area
 
     def padded(self, block: Block) -> GeoBox:
         """Return the ground that the task of a block reads."""
@@ -131,7 +127,7 @@ class RunPlan:
             ledger=ledger,
             store=RasterStore.of(ledger.folder.rasters, self.grid),
             area=self.area,
-            look_step=step_of(self.shown),
+            look_step=self.layout.step,
         )
 
     def with_blocks(self, more: list[Block]) -> RunPlan:

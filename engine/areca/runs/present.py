@@ -16,7 +16,6 @@ from areca.runs.batch import batch_words
 from areca.runs.detail import detail_picture
 from areca.runs.manifest import software
 from areca.runs.picture import overview
-from areca.runs.quicklook import assemble, step_of
 from areca.runs.report import (
     Hole,
     InputItem,
@@ -73,15 +72,13 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
 
 
 def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
-    step = step_of(plan.shown)
+    step = plan.layout.step
     pixel_m = _pixel_m(plan)
-    folder = result.folder
-    looks = ((b.window, folder.block(b) / "quicklook.png") for b in plan.blocks)
-    sheet = np.asarray(assemble(looks, plan.shown, step))
+    sheet = np.asarray(plan.layout.picture(result.folder))
     points, every = _points(result, plan)
     failed = {hole.name for hole in result.holes}
     holes = [
-        _ring(block.window, plan.shown, step)
+        _ring(block.window, plan.layout.shown, step)
         for block in plan.blocks
         if block.name in failed
     ]
@@ -103,7 +100,7 @@ def _points(result: RunResult, plan: RunPlan) -> tuple[np.ndarray, int]:
     """Return centres in pixels of the region, shape (n, 2), of every k-th object; k."""
     step = -(-result.summary.count // MOST_DOTS) or 1
     parts = [np.empty((0, 2))]
-    region, lattice = plan.shown, plan.predictor.lattice
+    region, lattice = plan.layout.shown, plan.predictor.lattice
     for file in result.files:
         table = read_objects(file, columns=["center_x", "center_y", "geometry"])
         some = table.iloc[::step]

@@ -1,0 +1,30 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Recipe = Annotated[str, typer.Argument(help="See `areca recipes`; or a TOML file.")]
+Catalog = Annotated[
+    str | None,
+    typer.Option(help="STAC API, catalog.json, folder of GeoTIFFs or GeoTIFF."),
+]
+AreaOfInterest = Annotated[
+    str | None,
+    typer.Option(
+        "--aoi", help="W,S,E,N in degrees, or a vector file. Selects objects by centre."
+    ),
+]
+Datetime = Annotated[
+    str | None, typer.Option("--datetime", help="2024, or 2024-01-01/2024-06-30.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a value of the recipe, e.g. --set threshold=0.4."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder to write to.")]

@@ -1,0 +1,362 @@
+"""`areca summary`: figures that plain geopandas confirms, maps, and what is refused."""
+
+import json
+import re
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyproj
+import pytest
+import shapely
+from affine import Affine
+from finished_runs import call, copy_run, demo_run, unfinished_copy
+from PIL import Image
+from plantations import draw_plantation, hits, in_metres, on_the_ground
+from scipy.spatial import cKDTree
+
+import areca
+from areca.measures import CountCalibration, gaps, neighbours
+from areca.measures.planting import fit_lattices
+from areca_pipelines.summary_map import GAP_RED
+
+UTM = "EPSG:32648"
+SPACING = 9.0
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return demo_run(tmp_path_factory.mktemp("demo") / "crowns")
+
+
+@pytest.fixture(scope="module")
+def objects(demo):
+    return gpd.read_parquet(demo / "objects")
+
+
+@pytest.fixture(scope="module")
+def quarters(objects, tmp_path_factory):
+    """Four zones that hold most of the crowns, in degrees, and the file of them."""
+    west, south, east, north = objects.total_bounds + [9, 0, 0, 0]
+    x, y = (west + east) / 2, (south + north) / 2
+    shapes = shapely.box([west, x, west, x], [y, y, south, south],
+                         [x, east, x, east], [north, north, y, y])  # fmt: skip
+    zones = gpd.GeoDataFrame({"plot": ["a", "b", "c", "d"]}, geometry=shapes)
+    zones = zones.set_crs(objects.crs).to_crs(4326)
+    path = tmp_path_factory.mktemp("zones") / "quarters.geojson"
+    zones.to_file(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def plantation(tmp_path_factory):
+    """Drawn palms with known gaps, as a table of discs, and the missing ones, m."""
+    plants, gone, _ = draw_plantation("triangular", half_width_m=120)
+    discs = on_the_ground(plants).to_crs(UTM)
+    discs["geometry"] = discs.buffer(4.0)
+    path = tmp_path_factory.mktemp("plantation") / "palms.parquet"
+    areca.write_objects(areca.measure(discs), path)
+    return path, plants, gone
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def geodesic_area_ha(shapes):
+    geod = pyproj.Geod(ellps="WGS84")
+    return [abs(geod.geometry_area_perimeter(s)[0]) / 1e4 for s in shapes.to_crs(4326)]
+
+
+def test_zones_have_the_figures_that_geopandas_has(demo, objects, quarters, capsys):
+    words = ("--zones", quarters, "--name", "plot", "--out", "plots.gpkg")
+    assert call("summary", demo, *words) == 0
+
+    table = gpd.read_file("plots.gpkg", layer=0).set_index("zone")
+    zones = gpd.read_file(quarters)
+    centres = gpd.GeoSeries.from_xy(objects["center_lon"], objects["center_lat"],
+                                    crs=4326)  # fmt: skip
+    placed = gpd.GeoDataFrame(objects.drop(columns="geometry"), geometry=centres)
+    joined = gpd.sjoin(placed, zones, predicate="within").groupby("plot")
+    assert joined["radius_m"].count().min() > 1
+    for plot, part in joined:
+        row = table.loc[plot]
+        assert row["count"] == len(part)
+        assert row["area_m2"] == pytest.approx(part["area_m2"].sum(), abs=1e-5)
+        assert row["radius_mean_m"] == pytest.approx(part["radius_m"].mean(), abs=1e-5)
+        median = part["radius_m"].median()
+        assert row["radius_median_m"] == pytest.approx(median, abs=1e-3)
+    hectares = geodesic_area_ha(zones.geometry)
+    inside = table.loc[zones["plot"]]
+    np.testing.assert_allclose(inside["zone_area_ha"], hectares, rtol=1e-5)
+    np.testing.assert_allclose(inside["density_per_ha"], inside["count"] / hectares,
+                               rtol=1e-5)  # fmt: skip
+    outside = len(objects) - sum(map(len, joined.groups.values()))
+    assert table.loc["outside all zones", "count"] == outside > 0
+    out = capsys.readouterr().out
+    assert "per ha" in out
+    assert f"{table.loc['a', 'density_per_ha']:,.1f}" in out
+
+
+def test_counts_carry_the_interval_of_the_model_of_the_run(demo, quarters, capsys):
+    assert call("summary", demo, "--zones", quarters, "--out", "plots.csv") == 0
+
+    table = pd.read_csv("plots.csv")
+    card = areca.load_model("tree-crown").card
+    low, high = CountCalibration.of_scores(card.scores).interval(table["count"])
+    assert table["count_low"].tolist() == low.tolist()
+    assert table["count_high"].tolist() == high.tolist()
+    shown = capsys.readouterr()
+    assert "interval of counts: 95%, from the test ground of tree-crown" in shown.err
+    assert f"{low[0]} to {high[0]}" in shown.out
+
+
+def with_options(demo, folder, **options):
+    """Return a copy of a run that says it had other options."""
+    copy_run(demo, folder)
+    request = json.loads((folder / "run.json").read_text())
+    request["options"] |= options
+    (folder / "run.json").write_text(json.dumps(request))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "says"),
+    [
+        (
+            {"threshold": 0.9},
+            [],
+            "scores of the model do not hold for another threshold",
+        ),
+        ({"augment": "d4"}, [], "scores of the model do not hold for another augment"),
+        ({}, ["--model", "oil-palm"], "run used another 'tree-crown' than this"),
+        (
+            {},
+            ["--model", "nowhere"],
+            "model 'tree-crown' is not at hand; name its folder",
+        ),
+    ],
+)
+def test_no_interval_where_the_scores_do_not_hold(
+    demo, tmp_path, capsys, options, words, says
+):
+    run = with_options(demo, tmp_path / "run", **options)
+
+    assert call("summary", run, "--cells", 20, "--out", "a.csv", *words) == 0
+
+    assert "count_low" not in pd.read_csv("a.csv")
+    assert f"no interval of counts: the {says}" in capsys.readouterr().err
+
+
+def test_square_cells_have_the_figures_that_pandas_has(demo, objects):
+    assert call("summary", demo, "--cells", 12.5, "--out", "cells.parquet") == 0
+
+    table = gpd.read_parquet("cells.parquet")
+    to_utm = pyproj.Transformer.from_crs(4326, objects.crs, always_xy=True)
+    x, y = to_utm.transform(objects["center_lon"], objects["center_lat"])
+    names = [f"{int(a // 12.5)}_{int(b // 12.5)}" for a, b in zip(x, y, strict=True)]
+    expected = objects.groupby(np.array(names, object))
+    table = table.set_index("cell").drop("without a place")
+    assert len(table) > 5
+    assert table["count"].to_dict() == expected.size().to_dict()
+    np.testing.assert_allclose(
+        table["area_m2"], expected["area_m2"].sum()[table.index], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        table["cell_area_ha"], geodesic_area_ha(table.geometry), rtol=1e-5
+    )
+    corner = np.array([name.split("_") for name in table.index], float) * 12.5
+    np.testing.assert_allclose(table.bounds[["minx", "miny"]], corner)
+
+
+def test_h3_cells_have_the_objects_that_lie_in_them(demo, objects):
+    assert call("summary", demo, "--h3", 13, "--out", "cells.geojson") == 0
+
+    table = gpd.read_file("cells.geojson")
+    centres = shapely.points(objects["center_lon"], objects["center_lat"])
+    cells = table[table["cell"] != "without a place"]
+    found = [shapely.contains(cell, centres).sum() for cell in cells.geometry]
+    assert cells["count"].tolist() == found
+    assert cells["count"].sum() == len(objects)
+    assert cells["cell_area_ha"].between(0.003, 0.006).all()  # 44 m², H3's own table
+
+
+def test_a_plantation_has_spacing_and_gaps(plantation, capsys):
+    path, plants, gone = plantation
+    words = ("--cells", 100, "--plantation", "--gaps", "missing.gpkg")
+    assert call("summary", path, *words, "--out", "cells.csv") == 0
+
+    table, missing = pd.read_csv("cells.csv"), gpd.read_file("missing.gpkg", layer=0)
+    found = in_metres(missing)
+    assert len(gone) > 20
+    assert hits(gone, found, 0.4 * SPACING).mean() > 0.9
+    assert table["gaps"].sum() <= len(missing)
+    nearest = cKDTree(plants).query(plants, k=2)[0][:, 1]
+    cell = table.loc[table["count"].idxmax()]
+    assert cell["nearest_median_m"] == pytest.approx(np.median(nearest), rel=0.03)
+    at = missing.to_crs(UTM).geometry
+    cells = np.floor(np.column_stack([at.x, at.y]) / 100)
+    column, row = map(int, cell["cell"].split("_"))
+    assert cell["gaps"] == (cells == [column, row]).all(axis=1).sum() > 0
+    assert "missing" in capsys.readouterr().out
+
+
+def test_gaps_in_cells_without_plants_are_told(plantation, capsys):
+    path, *_ = plantation
+    assert call("summary", path, "--cells", 5, "--gaps", "a.csv", "--out", "b.csv") == 0
+
+    missing, cells = pd.read_csv("a.csv"), pd.read_csv("b.csv")
+    elsewhere = len(missing) - cells["gaps"].sum()
+    assert elsewhere > 10  # most cells of 5 m hold one palm or none
+    note = f"{elsewhere} missing plants lie in cells without objects"
+    assert note in capsys.readouterr().err
+    assert {"center_lon", "center_lat", "spacing_m", "support"} <= set(missing.columns)
+
+
+def test_a_table_of_outlines_alone_is_measured(plantation):
+    path, *_ = plantation
+    bare = gpd.read_parquet(path)[["geometry"]].to_crs(4326)
+    bare.to_file("bare.geojson")
+    words = ("--cells", 100, "--plantation")
+
+    assert call("summary", "bare.geojson", *words, "--out", "bare.csv") == 0
+    assert call("summary", path, *words, "--out", "measured.csv") == 0
+
+    one, other = pd.read_csv("bare.csv"), pd.read_csv("measured.csv")
+    pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=2e-3)
+
+
+def test_spacing_is_computed_once_for_table_and_map(plantation, monkeypatch):
+    """Once for the spacing itself, and once where gaps are looked for."""
+    calls = []
+
+    def noted(places, reach_m):
+        calls.append(len(places))
+        return fit_lattices(places, reach_m)
+
+    for module in (neighbours, gaps):
+        monkeypatch.setattr(module, "fit_lattices", noted)
+    path, plants, _ = plantation
+    words = ("--cells", 100, "--plantation", "--map", "a.png", "--gaps", "a.csv")
+    assert call("summary", path, *words) == 0
+
+    # Templates of lazy tables are fitted to nothing.
+    assert [count for count in calls if count] == [len(plants)] * 2
+
+
+def test_a_real_plantation_has_its_density_spacing_and_gaps(shared_data):
+    """9 ha of the Kluang set, against its labels and what is known of it."""
+    data = shared_data / "kluang_oil_palm"
+    west, south, east, north = area = (103.2892, 2.1602, 103.2919, 2.1629)
+    x, y = (west + east) / 2, (south + north) / 2
+    shapes = shapely.box([west, x, west, x], [y, y, south, south],
+                         [x, east, x, east], [north, north, y, y])  # fmt: skip
+    blocks = gpd.GeoDataFrame({"name": ["NW", "NE", "SW", "SE"]}, geometry=shapes)
+    blocks.set_crs(4326).to_file("blocks.geojson")
+    words = ("--catalog", data / "kluang_west.tif", "--cluster", "threads")
+    aoi = ",".join(map(str, area))
+    assert call("run", "oil_palm_census", *words, "--aoi", aoi, "--out", "farm") == 0
+
+    words = ("--zones", "blocks.geojson", "--plantation", "--gaps", "gaps.parquet")
+    assert call("summary", "farm", *words, "--map", "a.png", "--out", "a.csv") == 0
+
+    table, missing = pd.read_csv("a.csv").iloc[:4], gpd.read_parquet("gaps.parquet")
+    assert table["density_per_ha"].between(100, 140).all()  # 105 to 130, SOURCE.md
+    assert table["nearest_median_m"].between(8.3, 9.1).all()  # 8.6 m, SOURCE.md
+    assert missing["spacing_m"].median() == pytest.approx(9.0, abs=0.2)
+    assert 0.02 < table["gaps"].sum() / table["count"].sum() < 0.2
+    assert missing.within(shapely.box(*area)).all()
+    labels = gpd.read_parquet(data / "kluang_west_boxes.parquet").to_crs(UTM).centroid
+    here = missing.to_crs(UTM).geometry
+    tree = cKDTree(np.column_stack([labels.x, labels.y]))
+    near, _ = tree.query(np.column_stack([here.x, here.y]))
+    assert (near < 3.6).mean() < 0.03
+    with Image.open("a.png") as picture:
+        assert red(picture).sum() > 500
+
+
+def red(picture):
+    return (np.asarray(picture) == GAP_RED).all(axis=-1)
+
+
+def test_a_map_shows_objects_where_they_are(demo, objects, quarters):
+    words = ("--zones", quarters, "--name", "plot", "--map", "farm.png")
+    assert call("summary", demo, *words) == 0
+
+    item = json.loads((demo / "run.json").read_text())["items"][0]
+    zoom = 2400 / max(item["shape"])
+    to_pixels = Affine.scale(zoom) @ ~Affine(*item["transform"])
+    at = gpd.GeoSeries.from_xy(objects["center_lon"], objects["center_lat"], crs=4326)
+    at = at.to_crs(item["crs"]).affine_transform(to_pixels.to_shapely())
+    with Image.open("farm.png") as picture:
+        assert (picture.mode, max(picture.size)) == ("RGB", 2400)
+        assert not red(picture).any()
+        colour = np.ptp(np.asarray(picture, int), axis=-1)
+    rows, cols = (np.rint(v.to_numpy()).astype(int) for v in (at.y, at.x))
+    # Words of a zone may hide some; hardly anything else has a colour.
+    assert (colour[rows, cols] > 60).mean() > 0.8
+    assert (colour > 60).mean() < 0.02
+
+
+def test_a_map_of_a_table_shows_gaps_as_red_rings(plantation):
+    path, *_ = plantation
+    words = ("--cells", 100, "--plantation")
+    assert call("summary", path, *words, "--map", "with.png") == 0
+    assert call("summary", path, "--cells", 100, "--map", "without.png") == 0
+
+    with Image.open("with.png") as one, Image.open("without.png") as other:
+        assert red(one).sum() > 500
+        assert not red(other).any()
+
+
+BAD = {
+    "no division": (["{demo}"], "--zones FILE, --cells METRES or --h3"),
+    "two": (["{demo}", "--cells", "9", "--h3", "9"], "one of them"),
+    "name alone": (["{demo}", "--cells", "9", "--name", "plot"], "goes with --zones"),
+    "no zones": (["{demo}", "--zones", "none.gpkg"], "no file none.gpkg of zones"),
+    "text": (["{demo}", "--zones", "words.txt"], "cannot be read as zones"),
+    "points": (["{demo}", "--zones", "points.gpkg"], "2 of 2 zones are no polygons"),
+    "zone name": (["{demo}", "--zones", "{zones}", "--name", "x"], "no column 'x'"),
+    "size": (["{demo}", "--cells", "0"], "at least 0.01 m"),
+    "negative": (["{demo}", "--cells", "-5"], "at least 0.01 m"),
+    "resolution": (["{demo}", "--h3", "16"], "h3_resolution is 16"),
+    "no run": (["empty", "--cells", "9"], "empty is no run folder"),
+    "nothing": (["nowhere", "--cells", "9"], "there is no nowhere"),
+    "unfinished": (["stopped", "--cells", "9"], "stopped has not ended"),
+    "no shapes": (["words.csv", "--cells", "9"], "without shapes"),
+    "plain": (["plain.parquet", "--cells", "9"], "cannot be read as GeoParquet"),
+    "file there": (["{demo}", "--cells", "9", "--out", "words.csv"], "exists"),
+    "map there": (["{demo}", "--cells", "9", "--map", "words.txt"], "exists"),
+    "gaps there": (["{demo}", "--cells", "9", "--gaps", "words.csv"], "exists"),
+    "no table": (["{demo}", "--cells", "9", "--out", "a.tif"], "a.tif is no table"),
+    "no suffix": (["{demo}", "--cells", "9", "--gaps", "a.shp"], "does not tell"),
+    "no picture": (["{demo}", "--cells", "9", "--map", "a.jpg"], "a map is a PNG"),
+}
+
+
+@pytest.fixture
+def places(demo, quarters, tmp_path):
+    (tmp_path / "empty").mkdir()
+    unfinished_copy(demo, tmp_path / "stopped")
+    (tmp_path / "words.txt").write_text("no table")
+    (tmp_path / "words.csv").write_text("a\n1\n")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
+    points = gpd.GeoSeries.from_xy([1, 2], [1, 2], crs=4326)
+    points.to_file(tmp_path / "points.gpkg")
+    return {"demo": demo, "zones": quarters}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(places, tmp_path, capsys, case):
+    words, says = BAD[case]
+    before = sorted(tmp_path.rglob("*"))
+
+    code = call("summary", *(word.format(**places) for word in words))
+
+    line = capsys.readouterr().err
+    assert code == 2
+    assert line.startswith("areca: ")
+    assert line.count("\n") == 1
+    assert re.search(says, line), line
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,113 @@
+"""Vector files some rows at a time: nothing is lost, nothing changes its type."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from export_tables import draw_objects, with_every_shape
+from geopandas.testing import assert_geodataframe_equal
+
+import areca
+from areca.errors import InputError
+from areca_pipelines.vectors import read_parts
+
+
+@pytest.fixture
+def table():
+    """Objects with nulls of every kind, and middles as a second geometry."""
+    table = with_every_shape(draw_objects())
+    table["middle"] = table.geometry.centroid.to_crs(4326)
+    return table
+
+
+def joined(parts):
+    return pd.concat(list(parts), ignore_index=True)
+
+
+@pytest.mark.parametrize("rows", [7, 50, 1000])
+def test_geoparquet_comes_in_parts_of_the_types_of_the_whole(table, tmp_path, rows):
+    path = tmp_path / "a.parquet"
+    table.to_parquet(path, write_covering_bbox=True, schema_version="1.1.0")
+
+    parts = list(read_parts(path, rows))
+
+    assert max(map(len, parts)) == min(rows, len(table))
+    found, whole = joined(parts), gpd.read_parquet(path)
+    whole = whole.drop(columns="bbox", errors="ignore")
+    assert found["middle"].crs == whole["middle"].crs != found.crs
+    assert_geodataframe_equal(found, whole)
+
+
+def test_a_folder_is_read_in_the_order_of_its_files(tmp_path):
+    table = draw_objects()
+    for number, start in enumerate(range(0, 240, 80)):
+        part = table.iloc[start : start + 80]
+        part.to_parquet(tmp_path / f"part-{number}.parquet", index=False)
+
+    found = joined(read_parts(tmp_path, 50))
+
+    assert found["object_id"].tolist() == table["object_id"].tolist()
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.fgb", "a.geojson"])
+def test_what_gdal_reads_comes_in_parts(tmp_path, name):
+    table = draw_objects()[["object_id", "radius_m", "geometry"]]
+    table.to_file(tmp_path / name)
+
+    parts = list(read_parts(tmp_path / name, 50))
+
+    assert len(parts) > 3
+    found = joined(parts).sort_values("object_id", ignore_index=True)
+    whole = gpd.read_file(tmp_path / name).sort_values("object_id", ignore_index=True)
+    assert found.crs == whole.crs
+    assert found["object_id"].tolist() == whole["object_id"].tolist()
+    np.testing.assert_array_equal(found["radius_m"], whole["radius_m"])
+    assert shapely.equals_exact(found.geometry, whole.geometry, 0).all()
+
+
+def test_shapes_in_another_encoding_are_read_whole(tmp_path):
+    table = draw_objects()
+    table.to_parquet(tmp_path / "a.parquet", geometry_encoding="geoarrow")
+
+    [part] = read_parts(tmp_path / "a.parquet", 50)
+
+    assert_geodataframe_equal(part, gpd.read_parquet(tmp_path / "a.parquet"))
+
+
+def test_a_table_without_rows_is_one_part_with_its_columns(tmp_path):
+    areca.write_objects(draw_objects().iloc[:0], tmp_path / "a.parquet")
+
+    [part] = read_parts(tmp_path / "a.parquet", 50)
+
+    assert len(part) == 0
+    assert set(part.columns) == set(draw_objects().columns)
+
+
+def write_text(path):
+    path.write_text("no table")
+
+
+def write_plain(path):
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+
+
+def write_points(path):
+    path.write_text("x,y\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "says"),
+    [
+        ("none.gpkg", lambda _: None, "there is no file"),
+        ("folder", lambda path: path.mkdir(), "holds no GeoParquet files"),
+        ("a.parquet", write_text, "cannot be read as GeoParquet"),
+        ("a.parquet", write_plain, "without shapes"),
+        ("a.gpkg", write_text, "cannot be read as a table of shapes"),
+        ("a.csv", write_points, "without shapes"),
+    ],
+)
+def test_what_is_no_table_of_shapes_is_named(tmp_path, name, write, says):
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=says):
+        list(read_parts(tmp_path / name, 50))

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pyogrio.raw
@@ -76,7 +77,8 @@ def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         for name, column in geo["columns"].items():
             crs = column.get("crs", "OGC:CRS84")
             place = None if crs is None else pyproj.CRS.from_user_input(crs)
-            frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=place)
+            with np.errstate(invalid="ignore"):  # a vertex may be nowhere
+                frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=place)
         yield gpd.GeoDataFrame(frame, geometry=geo["primary_column"])
 
 
@@ -107,7 +109,8 @@ def _gdal_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         tables = (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
         for table in _at_least(tables, batches.schema.empty_table()):
             frame = table.to_pandas()
-            shapes = shapely.from_wkb(frame.pop(name).to_numpy())
+            with np.errstate(invalid="ignore"):
+                shapes = shapely.from_wkb(frame.pop(name).to_numpy())
             yield gpd.GeoDataFrame(
                 frame,
                 geometry=gpd.GeoSeries(shapes, index=frame.index, crs=about["crs"]),

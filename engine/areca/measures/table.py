@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from areca.tiles.earth import Earth
+
 Table = TypeVar("Table", gpd.GeoDataFrame, dgpd.GeoDataFrame)
 
 MEASURES = (
@@ -178,14 +180,21 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
         columns[notes.NOTE] = notes.notes_of(
             {
                 notes.ABSENT: ~present,
-                notes.POINT_OR_LINE: present & ~is_areal(geometry),
+                notes.NO_AREA: present & ~(columns["area_m2"] > 0),
                 notes.COLLECTION: mixed,
                 notes.HEIGHTS: shapely.has_z(drawn),
                 notes.REPAIRED: repaired,
                 notes.LARGE: large,
+                notes.ACROSS: _across(drawn, earth),
             }
         )
     return objects.assign(**columns)
+
+
+def _across(drawn: NDArray[np.object_], earth: Earth) -> NDArray[np.bool_]:
+    """Return whether geometries reach over more than half a turn, shape (n,)."""
+    west, _, east, _ = shapely.bounds(drawn).T
+    return np.asarray(east - west > (earth.turn or np.inf) / 2)
 
 
 def _names(options: MeasureOptions, *, errors: bool) -> list[str]:

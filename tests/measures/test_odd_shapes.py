@@ -348,6 +348,21 @@ def test_a_crown_at_a_pole_is_whole(distance, radius, sign):
         assert "repaired" not in str(row.measure_note)
 
 
+@pytest.mark.parametrize("distance", [0.0, 3.0, 8.0, 4e3, 3e5])
+def test_what_is_drawn_around_a_crown_at_a_pole_has_its_size(distance):
+    disc = gpd.GeoDataFrame(geometry=[around_pole(distance, 5.0, 1)], crs=4326)
+
+    for crs in (4326, 3413):
+        circle = bounding_geometry(disc.to_crs(crs), kind="CIRCLE")
+        box = bounding_geometry(disc.to_crs(crs))
+        assert circle.MBG_Diameter[0] == pytest.approx(10, rel=2e-5), crs
+        assert box.MBG_Length[0] == pytest.approx(10, rel=7e-4), crs
+        if crs == 4326 and distance < 5:
+            continue  # in degrees a square around the pole is a line
+        area = measure(box.assign(radius_method="mask")).area_m2[0]
+        assert area == pytest.approx(box.MBG_Length[0] * box.MBG_Width[0], rel=2e-5)
+
+
 def test_a_polar_cap_is_measured_by_geodesics():
     cap = around_pole(0.0, 1e6, 1)
     lon, lat = shapely.get_coordinates(cap).T

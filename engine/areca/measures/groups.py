@@ -16,6 +16,7 @@ import shapely
 from areca.measures.frames import LocalFrames
 from areca.measures.hulls import Hulls, hulls_of
 from areca.measures.placing import angles_of
+from areca.measures.polar import WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,10 +106,20 @@ def merged_extents(parts: Sequence[Extents], earth: Earth) -> Extents:
 
 
 def frames_of(extents: Extents, earth: Earth) -> LocalFrames:
-    """Return the frames around the middle of groups."""
+    """Return the frames around the middle of groups, or on a pole."""
     west, south, east, north = extents.angles.T
+    longitude, latitude = (west + east) / 2, (south + north) / 2
+    pole = np.where(latitude >= 0, 1.0, -1.0)
+    away = np.pi / 2 - pole * latitude
+    # As in `areca.measures.polar.around_poles`; half of the turn is half / away.
+    polar = (away + (north - south) / 2 < WITHIN) & (east - west > 2 * away)
+    if not polar.any():
+        return LocalFrames(earth=earth, longitude=longitude, latitude=latitude)
     return LocalFrames(
-        earth=earth, longitude=(west + east) / 2, latitude=(south + north) / 2
+        earth=earth,
+        longitude=longitude,
+        latitude=np.where(polar, pole * np.pi / 2, latitude),
+        pole=np.where(polar, pole, 0.0),
     )
 
 

@@ -14,6 +14,7 @@ from dask.dataframe.dispatch import make_meta
 from areca.errors import GridError
 from areca.measures import notes
 from areca.measures.centres import centre_columns, place_poles
+from areca.measures.chunks import chunks_of
 from areca.measures.columns import BOUNDING, Columns, Estimators, polygon_columns
 from areca.measures.options import MeasureOptions
 from areca.measures.placing import PlacedPolygons, placed
@@ -27,8 +28,6 @@ from areca.measures.uncertainty import ERRORS, pixel_sizes
 from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from areca.tiles.earth import Earth
@@ -51,11 +50,6 @@ MEASURES = (
 """The columns that `measure` adds by default, in this order."""
 RECTANGLE = ("width_m", "length_m", "orientation_deg")
 """Those of the smallest rectangle, left out by the option `rectangle=False`."""
-
-CHUNK_VERTICES = 150_000
-CHUNK_OBJECTS = 10_000
-"""Objects are measured in chunks of at most so many vertices and objects: arrays of a
-chunk stay in the cache, and memory does not grow with the table."""
 
 
 def measure(objects: Table, *, options: MeasureOptions | None = None) -> Table:
@@ -165,7 +159,7 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
         for name in _names(options, errors=pixel is not None)
     }
     repaired, large = np.zeros((2, len(objects)), dtype=bool)
-    for rows in _chunks(geometry, np.flatnonzero(present)):
+    for rows in chunks_of(geometry, np.flatnonzero(present)):
         for part in placed(geometry[rows], earth):
             at = rows[part.rows]
             found: Columns = centre_columns(part, earth)
@@ -205,17 +199,6 @@ def _names(options: MeasureOptions, *, errors: bool) -> list[str]:
         *(BOUNDING if options.bounding else ()),
         *(ERRORS if errors else ()),
     ]
-
-
-def _chunks(
-    geometry: NDArray[np.object_], rows: NDArray[np.intp]
-) -> Iterator[NDArray[np.intp]]:
-    """Yield stretches of rows that are measured at a time."""
-    vertices = np.cumsum(shapely.get_num_coordinates(geometry[rows]))
-    # Objects and vertices are counted in chunks; a new one begins where either says so.
-    chunk = vertices // CHUNK_VERTICES + np.arange(len(rows)) // CHUNK_OBJECTS
-    if len(rows):
-        yield from np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
 
 
 def _radius_method(

@@ -60,10 +60,11 @@ def measure(objects: Table, *, options: MeasureOptions | None = None) -> Table:
     UTM give the same figures. Edges are the shortest lines between the vertices; holes
     count as not covered; parts of a multipolygon are one object; a polygon that crosses
     itself is repaired first; of a collection the polygons count. Objects at the
-    antimeridian are whole. Heights are ignored. Objects beyond 2 km get area and
-    perimeter by geodesics. (The option `notes` says which objects were such.) A table
-    with no geometry column, with no CRS, or with coordinates outside it, ends in
-    GridError.
+    antimeridian and at a pole are whole. Heights are ignored. Objects beyond 2 km get
+    area and perimeter by geodesics. A polygon that is as good as a line (no wider than
+    the rounding of coordinates, some nm) has an area of 0. (The option `notes` says
+    which objects were such.) A table with no geometry column, with no CRS, or with
+    coordinates that are no place in it, ends in GridError.
 
     What `radius_m` means is named in `radius_method`. A value that is already there
     stays, unless the option `radius_method` sets one for all. Otherwise it is

@@ -348,6 +348,17 @@ def test_a_crown_at_a_pole_is_whole(distance, radius, sign):
         assert "repaired" not in str(row.measure_note)
 
 
+def test_a_centre_at_a_pole_stays_on_the_turn_of_its_geometry():
+    disc = around_pole(8.0, 5.0, 1)
+    turns = [shapely.affinity.translate(disc, 360 * turn) for turn in (0, 1, -1)]
+
+    row = measure(gpd.GeoDataFrame(geometry=turns, crs=4326))
+
+    np.testing.assert_allclose(row.center_x, [30, 390, -330], atol=1e-4)
+    np.testing.assert_allclose(row.center_lon, 30, atol=1e-4)
+    np.testing.assert_allclose(row.area_m2, row.area_m2[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("distance", [0.0, 3.0, 8.0, 4e3, 3e5])
 def test_what_is_drawn_around_a_crown_at_a_pole_has_its_size(distance):
     disc = gpd.GeoDataFrame(geometry=[around_pole(distance, 5.0, 1)], crs=4326)

@@ -168,7 +168,7 @@ def frames_around(
     pole, meridian = around_poles(longitude, latitude, starts)
     return LocalFrames(
         earth=earth,
-        longitude=np.where(pole == 0, first + middle(east), meridian),
+        longitude=first + np.where(pole == 0, middle(east), wrapped(meridian - first)),
         latitude=np.where(pole == 0, middle(latitude), pole * np.pi / 2),
         pole=pole if pole.any() else None,
     )

@@ -254,7 +254,8 @@ def streamed(given: argparse.Namespace, folder: Path) -> None:
     if len(middles) > 1:
         less, more = given.streamed[-2:]
         slope = np.subtract(middles[-1], middles[-2]) / (more - less)
-        wall, seconds, peak = middles[-1] + slope * (GOAL - more)
+        # Memory that does not grow may seem to shrink.
+        wall, seconds, peak = middles[-1] + slope.clip(min=0) * (GOAL - more)
         rows.append((f"{GOAL:,} (slope)", f"{wall:,.0f}", f"{seconds:,.0f}",
                      f"{GOAL / wall:,.0f}", f"{peak / 1e9:.2f}"))  # fmt: skip
     print_table(("objects", "wall s", "processor s", "objects/s (wall)",

@@ -84,13 +84,9 @@ def draw(path: Path, objects: int) -> int:
                             cols % SPACING - spread_out(middle[1]))  # fmt: skip
             labels = spread_out(kind) * (away < spread_out(radius))
             # Half a square further on, so that the edges of blocks cut discs.
-            y, x = (
-                np.arange(top, min(top + BLOCK, size)),
-                np.arange(left, min(left + BLOCK, size)),
-            )
-            array[top : y[-1] + 1, left : x[-1] + 1] = np.roll(
-                labels, (SPACING // 2,) * 2, (0, 1)
-            )[: len(y), : len(x)]
+            labels = np.roll(labels, (SPACING // 2,) * 2, (0, 1))
+            high, wide = min(BLOCK, size - top), min(BLOCK, size - left)
+            array[top : top + high, left : left + wide] = labels[:high, :wide]
     return size
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
+import numpy as np
 import pyarrow as pa
 import pyogrio.raw
 import shapely
@@ -57,7 +58,8 @@ def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
     for table in files.tables(files.columns, rows=rows):
         frame = table.to_pandas()
         for name, crs in files.geometries.items():
-            frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=crs)
+            with np.errstate(invalid="ignore"):  # a vertex may be nowhere
+                frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=crs)
         yield gpd.GeoDataFrame(frame, geometry=files.geometry)
 
 
@@ -78,7 +80,8 @@ def _gdal_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         tables = (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
         for table in _at_least(tables, batches.schema.empty_table()):
             frame = table.to_pandas()
-            shapes = shapely.from_wkb(frame.pop(name).to_numpy())
+            with np.errstate(invalid="ignore"):
+                shapes = shapely.from_wkb(frame.pop(name).to_numpy())
             yield gpd.GeoDataFrame(
                 frame,
                 geometry=gpd.GeoSeries(shapes, index=frame.index, crs=about["crs"]),

@@ -7,6 +7,7 @@ import pyproj
 import pytest
 import shapely
 from outline_shapes import WGS84, lobed
+from scipy.spatial.distance import pdist
 
 from areca.measures import MeasureOptions, measure
 
@@ -64,6 +65,27 @@ def shapes():
     )
 
 
+def around(drawn):
+    """Sides of the smallest rectangles, by GEOS, and calipers over all directions."""
+    corners = shapely.get_coordinates(shapely.oriented_envelope(drawn)).reshape(
+        -1, 5, 2
+    )
+    sides = np.linalg.norm(np.diff(corners, axis=1)[:, :2], axis=2)
+    hulls = [shapely.get_coordinates(hull) for hull in shapely.convex_hull(drawn)]
+    edges = [np.diff(hull, axis=0) for hull in hulls]
+    across = [
+        np.ptp(hull @ (edge[:, ::-1] * [1, -1]).T, axis=0)
+        / np.linalg.norm(edge, axis=1)
+        for hull, edge in zip(hulls, edges, strict=True)
+    ]
+    return {
+        "width_m": sides.min(axis=1),
+        "length_m": sides.max(axis=1),
+        "feret_min_m": [widths.min() for widths in across],
+        "feret_max_m": [pdist(hull).max() for hull in hulls],
+    }
+
+
 @pytest.mark.parametrize(("longitude", "latitude"), PLACES)
 def test_all_crs_agree_with_geod_and_with_the_local_frame(longitude, latitude):
     drawn = shapes()
@@ -73,6 +95,7 @@ def test_all_crs_agree_with_geod_and_with_the_local_frame(longitude, latitude):
             # aeqd is off by (size / radius of the Earth)**2 / 24 of an area
             "perimeter_m": shapely.length(drawn),
             "bounding_radius_m": shapely.minimum_bounding_radius(drawn),
+            **around(drawn),
         }
     )
     for name in ("area_m2", "radius_m"):
@@ -103,6 +126,8 @@ def test_all_crs_agree_with_geod_and_with_the_local_frame(longitude, latitude):
             np.testing.assert_allclose(
                 table[name], found["EPSG:4326"][name], rtol=rtol, err_msg=(crs, name)
             )
+        inside = shapely.length(shapely.maximum_inscribed_circle(drawn, tolerance=1e-4))
+        assert (np.abs(table.inscribed_radius_m / inside - 1) < 0.011).all(), crs
         # The pole is any place within 1 % of the best one.
         np.testing.assert_allclose(
             table.inscribed_radius_m, found["EPSG:4326"].inscribed_radius_m, rtol=0.011

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+import rasterio
 from model_families import family_card
 from worlds import PIXEL, draw_ground, write_scene
 
@@ -30,6 +31,8 @@ def call(*words):
 def words(tmp_path):
     """The command over a small scene, and a model of as many classes as told."""
     write_scene(tmp_path / "a.tif", draw_ground(80, 90))
+    with rasterio.open(tmp_path / "a.tif", "r+") as file:
+        file.descriptions = ("red", "green", "blue")  # or the run says that it assumes
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "any.toml").write_text(

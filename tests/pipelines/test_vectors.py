@@ -1,16 +1,22 @@
 """Vector files some rows at a time: nothing is lost, nothing changes its type."""
 
+import time
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import shapely
 from export_tables import draw_objects, with_every_shape
 from geopandas.testing import assert_geodataframe_equal
+from outline_shapes import lobed
 
 import areca
 from areca.errors import InputError
 from areca_pipelines.vectors import read_parts
+
+ROWS, GROUPS = 1000, 30
 
 
 @pytest.fixture
@@ -111,3 +117,20 @@ def test_what_is_no_table_of_shapes_is_named(tmp_path, name, write, says):
     write(tmp_path / name)
     with pytest.raises(InputError, match=says):
         list(read_parts(tmp_path / name, 50))
+
+
+def test_a_file_is_not_read_far_ahead_of_its_parts(tmp_path):
+    shapes = list(lobed(ROWS)) * GROUPS
+    table = gpd.GeoDataFrame({"row": range(len(shapes))}, geometry=shapes, crs=32648)
+    table.to_parquet(tmp_path / "crowns.parquet", row_group_size=ROWS)
+    size = sum(len(wkb) for wkb in shapely.to_wkb(shapes))
+    before = pa.total_allocated_bytes()
+
+    parts = read_parts(tmp_path / "crowns.parquet", ROWS)
+    rows = next(parts)["row"].tolist()
+    time.sleep(0.3)  # what reads ahead does so in threads
+    held = pa.total_allocated_bytes() - before
+    rows += [row for part in parts for row in part["row"]]
+
+    assert held < size / 5
+    assert rows == table["row"].tolist()

@@ -18,6 +18,7 @@ from dask.dataframe.dispatch import make_meta
 from dask.delayed import delayed
 
 from areca.errors import InputError
+from areca.measures.chunks import chunks_of
 from areca.measures.drawing import FIELDS, BoundingKind, Drawing, drawn_shapes
 from areca.measures.groups import (
     Extents,
@@ -154,17 +155,21 @@ def _corners(part: gpd.GeoDataFrame, by: list[Any], extents: Extents) -> Corners
 def _around_each(objects: gpd.GeoDataFrame, drawing: Drawing) -> gpd.GeoDataFrame:
     """Return one in-memory table with a geometry around each row."""
     earth = earth_of(require_crs(objects))
-    extents = extents_of(objects, None, earth)
-    corners = corners_of(objects, None, extents, earth)
-    geometry, fields = drawn_shapes(merged_corners([corners]), extents, drawing, earth)
     old = objects.geometry.to_numpy()
     filled = ~(shapely.is_missing(old) | shapely.is_empty(old))
     shapes = np.full(len(objects), None, dtype=np.object_)
-    shapes[filled] = geometry
     columns: dict[str, Any] = {ORIGIN: objects.index}
-    for name, values in fields.items():
-        columns[name] = np.full(len(objects), np.nan)
-        columns[name][filled] = values
+    columns |= {name: np.full(len(old), np.nan) for name in FIELDS[drawing.kind]}
+    places = objects[[objects.geometry.name]]
+    for rows in chunks_of(old, np.flatnonzero(filled)):
+        part = places.iloc[rows]
+        extents = extents_of(part, None, earth)
+        corners = [corners_of(part, None, extents, earth)]
+        shapes[rows], fields = drawn_shapes(
+            merged_corners(corners), extents, drawing, earth
+        )
+        for name, values in fields.items():
+            columns[name][rows] = values
     series = gpd.GeoSeries(shapes, index=objects.index, crs=objects.crs)
     return objects.assign(**columns).set_geometry(series)
 

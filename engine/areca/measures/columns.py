@@ -205,13 +205,14 @@ def _inside(
 
 def _as_ellipses(columns: Columns, rows: NDArray[np.bool_], sizes: Sizes) -> None:
     """Take objects for the ellipse inside their smallest rectangle."""
+    rows = rows & (sizes.area > 0)
     if not rows.any():
         return
     width, length = columns["width_m"][rows], columns["length_m"][rows]
     around, own = width * length, sizes.area[rows]
     # A box is a little narrower at its poleward side, and fills its rectangle but for
-    # that: its own area is the mean.
-    fills = own > (1 - FILLS) * around
+    # that: its own area is the mean. So it is of one too large for a plane.
+    fills = ~(own <= (1 - FILLS) * around)
     values = {
         "area_m2": np.pi / 4 * np.where(fills, own, around),
         "perimeter_m": ellipse_perimeter(width, length),

@@ -103,13 +103,13 @@ def drawn_shapes(
             )
             x, y = _coordinates(ends, frames, extents)
             values[2:6] = x[::2], y[::2], x[1::2], y[1::2]
-    flat = shapely.area(geometry) == 0
-    geometry[flat] = shapely.convex_hull(geometry[flat])
     if drawing.kind != "ENVELOPE":
         reach = np.maximum.reduceat(np.hypot(hulls.x, hulls.y), hulls.starts)
         lost = beyond_plane(frames, reach)
         geometry[lost] = None
         values = [np.where(lost, np.nan, column) for column in values]
+    flat = shapely.area(geometry) == 0
+    geometry[flat] = shapely.convex_hull(geometry[flat])
     return geometry, dict(zip(names, values, strict=True))
 
 

@@ -6,7 +6,8 @@ exactly equal-area, and exact in scale along its central meridian and along ever
 parallel. Its parallels are straight, while on the ground they bend towards the pole;
 the term `bend` puts that curve back. It shears along y only, so areas stay exact, and
 lengths and angles become those of a tangent plane to second order (what is left is of
-the order of (size / earth radius)**2, 1e-12 for a tree).
+the order of (size / earth radius)**2, 1e-12 for a tree). What is at a pole gets a frame
+on the pole (`areca.measures.polar`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from areca.measures.polar import around_poles, polar_angles, polar_metres
 from areca.tiles.earth import wrapped
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ class LocalFrames:
     """Origins, shape (n,), radians; may lie outside +-pi, see `frames_around`."""
     latitude: NDArray[np.float64]
     """Origins, shape (n,), radians."""
+    pole: NDArray[np.float64] | None = None
+    """1 for a frame on the North Pole, -1 on the South Pole, 0 for any other, shape
+    (n,); None if all are others. Along the meridian of its origin y is true north."""
 
     def taken(self, rows: NDArray[np.bool_]) -> LocalFrames:
         """Return the frames of some objects, shape (n,)."""
@@ -40,6 +45,7 @@ class LocalFrames:
             earth=self.earth,
             longitude=self.longitude[rows],
             latitude=self.latitude[rows],
+            pole=None if self.pole is None else self.pole[rows],
         )
 
     def metres(
@@ -58,6 +64,23 @@ class LocalFrames:
         Returns:
             Metres to the east and to the north of the origin, shape (vertex,) each.
         """
+        if self.pole is None:
+            return self._metres(longitude, latitude, frame)
+        x, y = np.empty((2, len(longitude)))
+        at = self.pole[frame] != 0
+        x[~at], y[~at] = self._metres(longitude[~at], latitude[~at], frame[~at])
+        east = longitude[at] - self.longitude[frame[at]]
+        pole = self.pole[frame[at]]
+        x[at], y[at] = polar_metres(self.earth, east, latitude[at], pole)
+        return x, y
+
+    def _metres(
+        self,
+        longitude: NDArray[np.float64],
+        latitude: NDArray[np.float64],
+        frame: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return metres for angles in frames that lie on no pole; see `metres`."""
         normal, curvature = self.earth.radii(latitude)
         x = normal * np.cos(latitude) * wrapped(longitude - self.longitude[frame])
         lat0 = self.latitude[frame]
@@ -75,6 +98,24 @@ class LocalFrames:
         frame: NDArray[np.intp],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return longitude and latitude in radians for metres; undoes `metres`."""
+        if self.pole is None:
+            return self._angles(x, y, frame)
+        longitude, latitude = np.empty((2, len(x)))
+        at = self.pole[frame] != 0
+        longitude[~at], latitude[~at] = self._angles(x[~at], y[~at], frame[~at])
+        east, latitude[at] = polar_angles(
+            self.earth, x[at], y[at], self.pole[frame[at]]
+        )
+        longitude[at] = self.longitude[frame[at]] + east
+        return longitude, latitude
+
+    def _angles(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        frame: NDArray[np.intp],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return angles for metres in frames that lie on no pole."""
         lat0 = self.latitude[frame]
         arc = y - self._bend(lat0) * x * x
         start = self.earth.radii(lat0)[1]
@@ -109,9 +150,13 @@ def frames_around(
             with no gap.
 
     Returns:
-        Frames on the middle of each object's bounds. Longitudes are followed from the
-        first vertex over the antimeridian, so a crown at 180 degrees is one crown.
+        Frames on the middle of each object's bounds, or on a pole. Longitudes are
+        followed from the first vertex over the antimeridian, so a crown at 180 degrees
+        is one crown.
     """
+    if not len(frame):
+        empty = np.empty(0, np.float64)
+        return LocalFrames(earth=earth, longitude=empty, latitude=empty)
     starts = np.flatnonzero(np.diff(frame, prepend=-1))
     first = longitude[starts]
     east = wrapped(longitude - first[frame])
@@ -120,9 +165,10 @@ def frames_around(
         low = np.minimum.reduceat(values, starts)
         return np.asarray((low + np.maximum.reduceat(values, starts)) / 2)
 
-    if not starts.size:
-        empty = np.empty(0, np.float64)
-        return LocalFrames(earth=earth, longitude=empty, latitude=empty)
+    pole, meridian = around_poles(longitude, latitude, starts)
     return LocalFrames(
-        earth=earth, longitude=first + middle(east), latitude=middle(latitude)
+        earth=earth,
+        longitude=first + np.where(pole == 0, middle(east), wrapped(meridian - first)),
+        latitude=np.where(pole == 0, middle(latitude), pole * np.pi / 2),
+        pole=pole if pole.any() else None,
     )

@@ -14,8 +14,11 @@ import pandas as pd
 import shapely
 
 from areca.measures.frames import LocalFrames
-from areca.measures.hulls import Hulls, hulls_of
+from areca.measures.hulls import Hulls, hulls_of_points, hulls_of_rings
 from areca.measures.placing import angles_of
+from areca.measures.polar import WITHIN
+from areca.measures.rings import rings_of, sizes_of
+from areca.measures.shapes import is_areal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,10 +108,20 @@ def merged_extents(parts: Sequence[Extents], earth: Earth) -> Extents:
 
 
 def frames_of(extents: Extents, earth: Earth) -> LocalFrames:
-    """Return the frames around the middle of groups."""
+    """Return the frames around the middle of groups, or on a pole."""
     west, south, east, north = extents.angles.T
+    longitude, latitude = (west + east) / 2, (south + north) / 2
+    pole = np.where(latitude >= 0, 1.0, -1.0)
+    away = np.pi / 2 - pole * latitude
+    # As in `areca.measures.polar.around_poles`; half of the turn is half / away.
+    polar = (away + (north - south) / 2 < WITHIN) & (east - west > 2 * away)
+    if not polar.any():
+        return LocalFrames(earth=earth, longitude=longitude, latitude=latitude)
     return LocalFrames(
-        earth=earth, longitude=(west + east) / 2, latitude=(south + north) / 2
+        earth=earth,
+        longitude=longitude,
+        latitude=np.where(polar, pole * np.pi / 2, latitude),
+        pole=np.where(polar, pole, 0.0),
     )
 
 
@@ -139,14 +152,20 @@ def corners_of(
         number = np.zeros(len(owner), dtype=np.intp)
     longitude, latitude = angles_of(vertices, earth)
     metres = frames_of(extents, earth).metres(longitude, latitude, number)
+    if by is None and is_areal(filled := geometry[np.unique(owner)]).all():
+        rings = rings_of(filled).moved(*metres)
+        hulls = hulls_of_rings(rings, sizes_of(rings))
+        return Corners(group=hulls.owner, x=hulls.x, y=hulls.y)
     return _hull_corners(number, *metres)
 
 
 def merged_corners(parts: Sequence[Corners]) -> Hulls:
     """Return whole hulls, from all partitions; every group has a corner in one."""
-    number = np.concatenate([part.group for part in parts])
-    x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in "xy")
-    corners = _hull_corners(number, x, y)
+    corners = parts[0]
+    if len(parts) > 1:
+        number = np.concatenate([part.group for part in parts])
+        x, y = (np.concatenate([getattr(p, name) for p in parts]) for name in "xy")
+        corners = _hull_corners(number, x, y)
     return Hulls(
         x=corners.x,
         y=corners.y,
@@ -217,6 +236,5 @@ def _hull_corners(
         return Corners(group=number, x=x, y=y)
     order = np.argsort(number, kind="stable")
     values, owner = np.unique(number[order], return_inverse=True)
-    points = np.column_stack([x, y])[order]
-    hulls = hulls_of(np.asarray(shapely.multipoints(points, indices=owner)))
+    hulls = hulls_of_points(x[order], y[order], owner.astype(np.intp))
     return Corners(group=np.repeat(values, hulls.counts), x=hulls.x, y=hulls.y)

@@ -101,8 +101,29 @@ def hulls_of_rings(rings: Rings, sizes: Sizes) -> Hulls:
         return found
     others = rings.taken(~star)
     owner = np.repeat(others.owner, others.lengths)
-    points = shapely.multipoints(np.column_stack([others.x, others.y]), indices=owner)
-    return _merged(found, hulls_of(np.asarray(points)), star)
+    return _merged(found, hulls_of_points(others.x, others.y, owner), star)
+
+
+def hulls_of_points(
+    x: NDArray[np.float64], y: NDArray[np.float64], owner: NDArray[np.intp]
+) -> Hulls:
+    """Find the convex hulls of points.
+
+    Args:
+        x: m, shape (point,).
+        y: m, shape (point,).
+        owner: The set of each point: 0, 0, .., 1, 1, .., ascending with no gap.
+
+    Returns:
+        One hull for each set.
+    """
+    # As lines: GEOS makes an object of every point of a multipoint, which takes longer
+    # than all hulls. A line needs two points, so the first is also the last.
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    ends = np.append(starts[1:], len(owner))
+    at = np.insert(np.arange(len(owner)), ends, starts)
+    lines = shapely.linestrings(np.column_stack([x[at], y[at]]), indices=owner[at])
+    return hulls_of(np.asarray(lines))
 
 
 def hulls_of(geometry: NDArray[np.object_]) -> Hulls:

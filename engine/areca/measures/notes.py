@@ -15,8 +15,9 @@ NOTE = "measure_note"
 """The column; None for a plain geometry, several notes parted by "; "."""
 ABSENT = "no geometry"
 """Null or empty: nothing could be measured, the row stays."""
-POINT_OR_LINE = "no area"
-"""A point or a line: it has a place and no size."""
+NO_AREA = "no area"
+"""A point, a line, or a polygon that is as good as a line: it has a place; a polygon
+has an area of 0 and a perimeter, the others have no size."""
 REPAIRED = "repaired"
 """It crossed itself, or its parts overlapped; what it covers is counted once."""
 COLLECTION = "polygons of a collection"
@@ -27,6 +28,10 @@ LARGE = "large"
 """Beyond a local frame (some 2 km): area and perimeter come from geodesics; rectangle,
 calipers and circles are those of a plane, off by about (reach / 6,400 km)**2, and NaN
 where that is 1 % or more."""
+ACROSS = "across 180 degrees"
+"""It has vertices on both sides of the edge of the map, more than half a turn apart.
+Each edge was taken the short way: over the antimeridian, and never around the Earth.
+(An edge along a parallel from -180 to 180 degrees has no length.)"""
 
 
 def notes_of(flags: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.object_]:

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from areca.measures.nearby import NearbyMaps
     from areca.tiles.earth import Earth
+
+ROUNDING_M = 5e-9
+"""Area over perimeter, m, of a line whose vertices are off by rounding: coordinates of
+180 degrees or 20,000 km have a last bit of 3 nm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +65,44 @@ def placed(
         geometry: Not None, not empty, shape (n,), CRS units.
         earth: Their CRS.
     """
-    areal = is_areal(geometry)
-    rows = np.flatnonzero(areal)
+    rest = ~is_areal(geometry)
+    rows = np.flatnonzero(~rest)
     maps = nearby_maps(earth, shapely.bounds(geometry[rows]))
-    plain = maps.holds
-    if plain.any():
-        near = rows[plain]
-        maps = maps if plain.all() else maps.taken(plain)
-        rings = maps.placed(rings_of(geometry[near]))
-        sizes = sizes_of(rings)
-        # A ring that turns once around a point within cannot cross itself.
-        sound = sizes.is_star.copy()
-        sound[~sound] = shapely.is_valid(geometry[near[~sound]])
-        if not sound.all():
-            plain[plain] = sound
-            near, maps, rings = near[sound], maps.taken(sound), rings.taken(sound)
-            sizes = sizes.taken(sound)
-        if len(near):
-            no = np.zeros(len(near), dtype=bool)
-            yield PlacedPolygons(
-                rows=near, rings=rings, sizes=sizes, frames=maps.frames,
-                axis=maps.axis, was_invalid=no, is_large=no, is_flat=~no,
-            )  # fmt: skip
-    rest = ~areal
-    rest[rows[~plain]] = True
+    rest[rows[~maps.holds]] = True
+    if maps.holds.any():
+        near = rows[maps.holds]
+        yield from _placed_nearby(geometry, near, maps.taken(maps.holds))
     if rest.any():
-        yield from _placed_exactly(geometry, np.flatnonzero(rest), earth)
+        others = np.flatnonzero(rest)
+        axis = np.zeros(len(geometry))
+        axis[rows] = maps.axis
+        local, frames = in_metres(geometry[others], earth)
+        yield from _mended(others, local, frames, axis[others])
+
+
+def _placed_nearby(
+    geometry: NDArray[np.object_], rows: NDArray[np.intp], maps: NearbyMaps
+) -> Iterator[PlacedPolygons | PlacedOthers]:
+    """Yield polygons of rows for which maps hold: as they are, or mended."""
+    rings = maps.placed(rings_of(geometry[rows]))
+    sizes = sizes_of(rings)
+    # A ring that turns once around a point within cannot cross itself.
+    sound = sizes.is_star.copy()
+    sound[~sound] = shapely.is_valid(geometry[rows[~sound]])
+    sound &= ~_covers_nothing(sizes.area, sizes.perimeter)
+    odd = ~sound
+    if odd.any():
+        shapes, others = geometry[rows[odd]], maps.taken(odd)
+        local = shapely.set_coordinates(shapes, others.metres_of(shapes))
+        yield from _mended(rows[odd], local, others.frames, others.axis)
+        rows, maps, rings = rows[sound], maps.taken(sound), rings.taken(sound)
+        sizes = sizes.taken(sound)
+    if len(rows):
+        no = np.zeros(len(rows), dtype=bool)
+        yield PlacedPolygons(
+            rows=rows, rings=rings, sizes=sizes, frames=maps.frames,
+            axis=maps.axis, was_invalid=no, is_large=no, is_flat=~no,
+        )  # fmt: skip
 
 
 def in_metres(
@@ -129,11 +146,20 @@ def angles_of(
     return longitude, latitude
 
 
-def _placed_exactly(
-    geometry: NDArray[np.object_], rows: NDArray[np.intp], earth: Earth
+def _mended(
+    rows: NDArray[np.intp],
+    local: NDArray[np.object_],
+    frames: LocalFrames,
+    axis: NDArray[np.float64],
 ) -> Iterator[PlacedPolygons | PlacedOthers]:
-    """Yield what needs more than a local map: see `placed`."""
-    local, frames = in_metres(geometry[rows], earth)
+    """Yield geometries of any kind and size that are in metres already.
+
+    Args:
+        rows: Their rows, shape (object,).
+        local: In metres, shape (object,).
+        frames: Their frames.
+        axis: As in `PlacedPolygons`; of no meaning for points and lines.
+    """
     local, wrong = repaired(local)
     centre = shapely.get_coordinates(shapely.centroid(local))
     areal = is_areal(local)
@@ -145,32 +171,50 @@ def _placed_exactly(
         )  # fmt: skip
     if not areal.any():
         return
-    rows, local, wrong, centre = rows[areal], local[areal], wrong[areal], centre[areal]
-    frames = frames.taken(areal)
-    rings = rings_of(local)
+    rings, frames = rings_of(local[areal]), frames.taken(areal)
     sizes = sizes_of(rings)
-    area, perimeter = sizes.area.copy(), sizes.perimeter.copy()
-    reach = np.abs(shapely.bounds(local)).max(axis=1)
+    reach = np.abs(shapely.bounds(local[areal])).max(axis=1)
     large = too_large(frames, reach)
-    for row in np.flatnonzero(large):
-        area[row], perimeter[row] = _geodesic(local[row], frames, int(row))
-    flat = np.isnan(sizes.centre_x)  # a polygon with no area has the centre of a line
     yield PlacedPolygons(
-        rows=rows,
+        rows=rows[areal],
         rings=rings,
-        sizes=replace(
-            sizes,
-            area=area,
-            perimeter=perimeter,
-            centre_x=np.where(flat, centre[:, 0], sizes.centre_x),
-            centre_y=np.where(flat, centre[:, 1], sizes.centre_y),
-        ),
+        sizes=_whole_sizes(local[areal], sizes, centre[areal], frames, large),
         frames=frames,
-        axis=nearby_maps(earth, shapely.bounds(geometry[rows])).axis,
-        was_invalid=wrong,
+        axis=axis[areal],
+        was_invalid=wrong[areal],
         is_large=large,
         is_flat=~beyond_plane(frames, reach),
     )
+
+
+def _whole_sizes(
+    local: NDArray[np.object_],
+    sizes: Sizes,
+    centre: NDArray[np.float64],
+    frames: LocalFrames,
+    large: NDArray[np.bool_],
+) -> Sizes:
+    """Return sizes in a plane, mended for what is large and what covers nothing."""
+    area, perimeter = sizes.area.copy(), sizes.perimeter.copy()
+    for row in np.flatnonzero(large):
+        area[row], perimeter[row] = _geodesic(local[row], frames, int(row))
+    nothing = _covers_nothing(area, perimeter)
+    # What has no area has the centre of a line.
+    nowhere = nothing | np.isnan(sizes.centre_x)
+    return replace(
+        sizes,
+        area=np.where(nothing, 0.0, area),
+        perimeter=perimeter,
+        centre_x=np.where(nowhere, centre[:, 0], sizes.centre_x),
+        centre_y=np.where(nowhere, centre[:, 1], sizes.centre_y),
+    )
+
+
+def _covers_nothing(
+    area: NDArray[np.float64], perimeter: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return whether rounding alone may have made an area, shape (object,)."""
+    return np.asarray(area <= ROUNDING_M * perimeter)
 
 
 def _geodesic(

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from areca.measures.shapes import POLYGON
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-POLYGON = 3
 NEEDLE = 1e-6
 """Area over perimeter**2 of what is as good as a line."""
 

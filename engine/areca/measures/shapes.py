@@ -95,7 +95,7 @@ def repaired(
         geometry: shapely geometries, shape (n,).
 
     Returns:
-        The geometries, and which were invalid, shape (n,).
+        The geometries, and which were mended, shape (n,).
     """
     wrong = ~shapely.is_valid(geometry)
     if not wrong.any():
@@ -104,5 +104,6 @@ def repaired(
     valid = shapely.make_valid(
         geometry[wrong], method="structure", keep_collapsed=False
     )
-    mended[wrong] = np.where(shapely.is_empty(valid), geometry[wrong], valid)
+    wrong[wrong] = found = ~shapely.is_empty(valid)
+    mended[wrong] = valid[found]
     return mended, wrong

@@ -14,6 +14,7 @@ from dask.dataframe.dispatch import make_meta
 from areca.errors import GridError
 from areca.measures import notes
 from areca.measures.centres import centre_columns, place_poles
+from areca.measures.chunks import chunks_of
 from areca.measures.columns import BOUNDING, Columns, Estimators, polygon_columns
 from areca.measures.options import MeasureOptions
 from areca.measures.placing import PlacedPolygons, placed
@@ -27,9 +28,9 @@ from areca.measures.uncertainty import ERRORS, pixel_sizes
 from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
+
+    from areca.tiles.earth import Earth
 
 Table = TypeVar("Table", gpd.GeoDataFrame, dgpd.GeoDataFrame)
 
@@ -50,11 +51,6 @@ MEASURES = (
 RECTANGLE = ("width_m", "length_m", "orientation_deg")
 """Those of the smallest rectangle, left out by the option `rectangle=False`."""
 
-CHUNK_VERTICES = 150_000
-CHUNK_OBJECTS = 10_000
-"""Objects are measured in chunks of at most so many vertices and objects: arrays of a
-chunk stay in the cache, and memory does not grow with the table."""
-
 
 def measure(objects: Table, *, options: MeasureOptions | None = None) -> Table:
     """Add area, centre, radius and bounding geometry in true metres.
@@ -64,10 +60,11 @@ def measure(objects: Table, *, options: MeasureOptions | None = None) -> Table:
     UTM give the same figures. Edges are the shortest lines between the vertices; holes
     count as not covered; parts of a multipolygon are one object; a polygon that crosses
     itself is repaired first; of a collection the polygons count. Objects at the
-    antimeridian are whole. Heights are ignored. Objects beyond 2 km get area and
-    perimeter by geodesics. (The option `notes` says which objects were such.) A table
-    with no geometry column, with no CRS, or with coordinates outside it, ends in
-    GridError.
+    antimeridian and at a pole are whole. Heights are ignored. Objects beyond 2 km get
+    area and perimeter by geodesics. A polygon that is as good as a line (no wider than
+    the rounding of coordinates, some nm) has an area of 0. (The option `notes` says
+    which objects were such.) A table with no geometry column, with no CRS, or with
+    coordinates that are no place in it, ends in GridError.
 
     What `radius_m` means is named in `radius_method`. A value that is already there
     stays, unless the option `radius_method` sets one for all. Otherwise it is
@@ -163,7 +160,7 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
         for name in _names(options, errors=pixel is not None)
     }
     repaired, large = np.zeros((2, len(objects)), dtype=bool)
-    for rows in _chunks(geometry, np.flatnonzero(present)):
+    for rows in chunks_of(geometry, np.flatnonzero(present)):
         for part in placed(geometry[rows], earth):
             at = rows[part.rows]
             found: Columns = centre_columns(part, earth)
@@ -178,14 +175,21 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
         columns[notes.NOTE] = notes.notes_of(
             {
                 notes.ABSENT: ~present,
-                notes.POINT_OR_LINE: present & ~is_areal(geometry),
+                notes.NO_AREA: present & ~(columns["area_m2"] > 0),
                 notes.COLLECTION: mixed,
                 notes.HEIGHTS: shapely.has_z(drawn),
                 notes.REPAIRED: repaired,
                 notes.LARGE: large,
+                notes.ACROSS: _across(drawn, earth),
             }
         )
     return objects.assign(**columns)
+
+
+def _across(drawn: NDArray[np.object_], earth: Earth) -> NDArray[np.bool_]:
+    """Return whether geometries reach over more than half a turn, shape (n,)."""
+    west, _, east, _ = shapely.bounds(drawn).T
+    return np.asarray(east - west > (earth.turn or np.inf) / 2)
 
 
 def _names(options: MeasureOptions, *, errors: bool) -> list[str]:
@@ -196,17 +200,6 @@ def _names(options: MeasureOptions, *, errors: bool) -> list[str]:
         *(BOUNDING if options.bounding else ()),
         *(ERRORS if errors else ()),
     ]
-
-
-def _chunks(
-    geometry: NDArray[np.object_], rows: NDArray[np.intp]
-) -> Iterator[NDArray[np.intp]]:
-    """Yield stretches of rows that are measured at a time."""
-    vertices = np.cumsum(shapely.get_num_coordinates(geometry[rows]))
-    # Objects and vertices are counted in chunks; a new one begins where either says so.
-    chunk = vertices // CHUNK_VERTICES + np.arange(len(rows)) // CHUNK_OBJECTS
-    if len(rows):
-        yield from np.split(rows, np.flatnonzero(np.diff(chunk)) + 1)
 
 
 def _radius_method(

@@ -87,11 +87,9 @@ class GeoParquetFiles:
         schema = pa.schema(fields, metadata=self.schema.metadata)
         found = False
         for file in self._files:
-            with pq.ParquetFile(file) as opened:
-                for batch in opened.iter_batches(batch_size=rows, columns=names):
-                    table = pa.Table.from_batches([batch]).select(names)
-                    found = True
-                    yield table.cast(schema)
+            for batch in _batches(file, names, rows):
+                found = True
+                yield pa.Table.from_batches([batch]).select(names).cast(schema)
         if not found:  # a reader learns the columns of a table without rows too
             yield schema.empty_table()
 
@@ -130,6 +128,13 @@ def open_lazy(path: Path) -> dgpd.GeoDataFrame:
     if table.spatial_partitions is None:
         table.calculate_spatial_partitions()
     return table
+
+
+def _batches(file: Path, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield a file group by group: of all of it Arrow reads what it can ahead."""
+    with pq.ParquetFile(file) as opened:
+        for group in range(opened.num_row_groups):
+            yield from opened.iter_batches(rows, row_groups=[group], columns=names)
 
 
 def _geo_metadata(file: Path) -> dict[str, Any]:

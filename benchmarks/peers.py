@@ -64,9 +64,16 @@ def run_apart(case: Case, arm: str, out: Path) -> dict[str, float]:
         ArmError: It failed, or took longer than `LONGEST_S`.
     """
     out.mkdir(parents=True)
-    command = [sys.executable, __file__, "--arm", arm, "--folder", str(case.folder),
-               "--out", str(out), "--models", case.name,
-               "--tiles", f"{case.across}x{case.down}"]  # fmt: skip
+    told = {
+        "arm": arm,
+        "folder": case.folder,
+        "out": out,
+        "models": case.name,
+        "tiles": f"{case.across}x{case.down}",
+        "batch": case.batch,
+    }
+    words = (word for key, value in told.items() for word in (f"--{key}", str(value)))
+    command = [sys.executable, __file__, *words]
     clean = {key: value for key, value in os.environ.items() if key not in HIDDEN}
     try:
         ended = subprocess.run(  # noqa: S603
@@ -142,6 +149,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
     parser.add_argument("--tiles", default="12x8", help="across x down, multiples of 4")
+    parser.add_argument("--batch", type=int, default=4, help="tiles in one pass")
     parser.add_argument("--arms", nargs="+", help="only these")
     parser.add_argument("--unet", type=Path, help="where the trained U-Net is kept")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -151,13 +159,15 @@ def main() -> None:
     across, down = (int(part) for part in given.tiles.split("x"))
     if given.arm:
         run_here(
-            Case(given.models[0], given.folder, down, across), given.arm, given.out
+            Case(given.models[0], given.folder, down, across, given.batch),
+            given.arm,
+            given.out,
         )
         return
     print(f"{machine()}\n\nLoad {os.getloadavg()[0]:.1f} at the start.\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for model in given.models:
-            case = Case(model, Path(name) / model, down, across)
+            case = Case(model, Path(name) / model, down, across, given.batch)
             prepare(case, given.data, given.unet)
             measure(case, given.rounds, given.arms)
     print(f"Load {os.getloadavg()[0]:.1f} at the end.")

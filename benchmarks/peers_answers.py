@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from areca.models.adapter import LoadedModel, Raw
     from areca.models.found import Found
 
-BATCH = 4
 THREADS = 2
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import rasterio
 import torch
 import zarr
-from peers_answers import BATCH, THREADS, Answers, Done
+from peers_answers import THREADS, Answers, Done
 from peers_ground import BLOCK_TILES, PIXEL, Case, batches
 from rasterio.windows import Window
 
@@ -45,7 +45,7 @@ def ready(case: Case) -> LoadedModel:
     """Return areca's loaded network, once run."""
     torch.set_num_threads(THREADS)
     network = load_network(case.model)
-    network.forward(batches(case, BATCH)[0])
+    network.forward(batches(case, case.batch)[0])
     return network
 
 
@@ -53,7 +53,7 @@ def forward_plain(case: Case, _out: Path) -> Done:
     """Run the network as torch gives it: float32, contiguous, `inference_mode`."""
     torch.set_num_threads(THREADS)
     network = load_weights(case.model)
-    tiles = [torch.from_numpy(batch) for batch in batches(case, BATCH, None)]
+    tiles = [torch.from_numpy(batch) for batch in batches(case, case.batch, None)]
     boxes = case.card.contract == "boxes"
     with torch.inference_mode():
         network(list(tiles[0]) if boxes else tiles[0])
@@ -66,7 +66,7 @@ def forward_plain(case: Case, _out: Path) -> Done:
 def forward_areca(case: Case, _out: Path) -> Done:
     """Run areca's loaded network over the same batches."""
     network = ready(case)
-    tiles = batches(case, BATCH, None)
+    tiles = batches(case, case.batch, None)
     start = time.perf_counter()
     for batch in tiles:
         network.forward(batch)
@@ -76,7 +76,7 @@ def forward_areca(case: Case, _out: Path) -> Done:
 def _half(case: Case, number: int, gate: Barrier, times: Queue) -> None:
     torch.set_num_threads(1)
     network = load_network(case.model)
-    tiles = batches(case, BATCH, None)[number::THREADS]
+    tiles = batches(case, case.batch, None)[number::THREADS]
     network.forward(tiles[0])
     gate.wait()
     start = time.time()
@@ -122,16 +122,15 @@ def decode(case: Case, _out: Path) -> Done:
     return Done(seconds, notes={"tiles": read_tiles})
 
 
-def run_areca(
-    case: Case, out: Path, cluster: str, threads: int, batch: int = BATCH
-) -> Done:
-    """Run a region through areca: from the first block's start to the last one's end.
+def run_areca(case: Case, out: Path, cluster: str, threads: int) -> Done:
+    """Run a region through areca: from the first block's start to its answer on disk.
 
-    What follows (seams, objects in metres, report, manifest), which no peer makes, is
-    told apart.
+    That is the end of the last block for a class raster, and for objects the last file
+    of the table, with seams settled and all measured in metres. What follows (report,
+    manifest; of classes also polygons), which no peer makes, is told apart.
     """
     options = areca.PredictOptions(
-        batch_size=batch, block_tiles=BLOCK_TILES, torch_threads=threads
+        batch_size=case.batch, block_tiles=BLOCK_TILES, torch_threads=threads
     )
     found = normalise_items(areca.search(case.scene), catalog_href=case.scene)
     request = RunRequest(
@@ -160,8 +159,10 @@ def run_areca(
             f"areca predicted {tiles} of {len(case.corners)} tiles: {failed[:1]}"
         )
     first, last = min(b.started for b in blocks), max(b.ended for b in blocks)
+    if case.card.contract != "logits":
+        last = max(file.stat().st_mtime for file in result.files)
     notes = {
-        "after_s": ended - max(b.ended for b in result.blocks),
+        "after_s": ended - last,
         "read_s": sum(b.read_s for b in blocks),
         "forward_s": sum(b.forward_s for b in blocks),
         "processes": len({b.worker for b in blocks}),
@@ -190,7 +191,7 @@ def _answers(case: Case, run: Path) -> dict[str, np.ndarray]:
 
 
 def window_loop(case: Case, out: Path, *, plain: bool = False) -> Done:
-    """Read window by window with rasterio, predict four at a time, as scripts do."""
+    """Read window by window with rasterio, predict a batch at a time, as scripts do."""
     network = ready(case)
     run: Callable[[np.ndarray], Raw] = network.forward
     if plain:
@@ -198,10 +199,10 @@ def window_loop(case: Case, out: Path, *, plain: bool = False) -> Done:
         run = lambda batch: {"logits": bare(torch.from_numpy(batch)).numpy()}  # noqa: E731
     card, answers = case.card, Answers(case, network)
     with torch.inference_mode():
-        run(batches(case, BATCH)[0])
+        run(batches(case, case.batch)[0])
         start = time.perf_counter()
         with rasterio.open(case.scene) as file:
-            for corners in itertools.batched(case.corners, BATCH):
+            for corners in itertools.batched(case.corners, case.batch):
                 tiles = [
                     standardize(
                         file.read(
@@ -222,8 +223,7 @@ ARMS: dict[str, Callable[[Case, Path], Done]] = {
     "forward, areca's network": forward_areca,
     "forward, areca's network, 2 processes": forward_processes,
     "decode": decode,
-    "areca, 2 processes": lambda case, out: run_areca(case, out, "local", 1, 1),
-    "areca, 2 processes, batch 4": lambda case, out: run_areca(case, out, "local", 1),
+    "areca, 2 processes": lambda case, out: run_areca(case, out, "local", 1),
     "areca, 1 process": lambda case, out: run_areca(case, out, "threads", THREADS),
     "window loop": window_loop,
     "window loop, plain torch": lambda case, out: window_loop(case, out, plain=True),

@@ -74,6 +74,8 @@ class Case:
     folder: Path
     down: int
     across: int
+    batch: int = 4
+    """Tiles in one forward pass, of every arm that can."""
 
     @cached_property
     def model(self) -> Model:

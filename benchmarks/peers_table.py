@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PLAIN, OURS = "forward, plain torch", "forward, areca's network"
 SPLIT, DECODE = "forward, areca's network, 2 processes", "decode"
 DEFAULT = "areca, 2 processes"
-AREAS = (DEFAULT, "areca, 1 process", "areca, 2 processes, batch 4")
+AREAS = (DEFAULT, "areca, 1 process")
 GOAL = 1.10
 
 
@@ -28,9 +28,11 @@ def show(case: Case, title: str, seen: Seen, outputs: dict[str, Path]) -> None:
     truth = outputs.get(DEFAULT)
     loads = [run["load"] for runs in seen.values() for run in runs]
     rounds = len(next(iter(seen.values())))
-    print(f"**{title}**: {len(case.corners)} tiles of {case.card.tile_px} px, core "
-          f"{case.card.core_px} px, {rounds} rounds, load {min(loads):.1f}-"
-          f"{max(loads):.1f}\n")  # fmt: skip
+    tiles = f"{len(case.corners)} tiles of {case.card.tile_px} px"
+    print(
+        f"**{title}**, batches of {case.batch}: {tiles}, core {case.card.core_px} px, "
+        f"{rounds} rounds, load {min(loads):.1f}-{max(loads):.1f}\n"
+    )
     print("| arm | seconds | Mpx/s | time over forward only | against areca |")
     print("|---|---|---|---|---|")
     for arm, runs in seen.items():
@@ -92,8 +94,8 @@ def _time_of(arm: str, runs: list[dict[str, float]]) -> str:
     read = [r["read_s"] / r["processes"] / r["seconds"] for r in runs]
     return (
         f"{arm}: its forward lanes were busy {spread(busy)} of the time, reading took "
-        f"{spread(read)} of it; seams, objects and report after the last block "
-        f"{spread([r['after_s'] for r in runs])} s"
+        f"{spread(read)} of it; what no peer makes took "
+        f"{spread([r['after_s'] for r in runs])} s more"
     )
 
 

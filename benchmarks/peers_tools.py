@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 import torch
-from peers_answers import BATCH, THREADS, Answers, Done, scene_boxes
+from peers_answers import THREADS, Answers, Done, scene_boxes
 from peers_arms import ready
 from torch import Tensor, nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
@@ -60,7 +60,7 @@ def torchgeo(case: Case, out: Path, workers: int) -> Done:
     loader = DataLoader(
         dataset,
         sampler=sampler,
-        batch_size=BATCH,
+        batch_size=case.batch,
         num_workers=workers,
         collate_fn=stack_samples,
     )
@@ -230,8 +230,8 @@ TORCHGEO: dict[str, Callable[[Case, Path], Done]] = {
 def _sahi(run: Callable[..., Done]) -> dict[str, Callable[[Case, Path], Done]]:
     return {
         "SAHI, default": lambda case, out: run(case, out, batch=1, merge="default"),
-        "SAHI, batch_size=4, NMS": lambda case, out: run(
-            case, out, batch=BATCH, merge="nms"
+        "SAHI, batched, NMS": lambda case, out: run(
+            case, out, batch=case.batch, merge="nms"
         ),
     }
 

@@ -14,11 +14,13 @@ from model_families import (
     drawn_tiles,
     family_card,
 )
+from torch.nn import functional
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import batched_nms
 
 from areca.errors import ModelError, PredictError
 from areca.models import checks
+from areca.models.adapter import _peaks
 from areca.models.adapter_boxes import BoxDetector
 from areca.models.adapter_dense import DenseSegmenter
 from areca.models.adapter_yolo import YoloDetector
@@ -234,3 +236,14 @@ def test_row_24_a_batch_of_another_shape_or_type_is_refused(name, shape, dtype):
 def test_logits_are_not_decoded_to_objects():
     with pytest.raises(PredictError, match="no objects"):
         loaded("unet").decode({"logits": np.zeros(1)}, 0.5)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 32, 48), (3, 2, 17, 5), (1, 1, 1, 1)])
+@pytest.mark.parametrize("score", [0.02, 0.5, 0.97])
+def test_peaks_are_those_of_a_maximum_over_all_windows(shape, score):
+    """Rounded, so that many neighbours are equal; at the edges of the tile too."""
+    heat = np.round(np.random.default_rng(0).random(shape), 2).astype(np.float32)
+    tensor = torch.from_numpy(heat)
+    pooled = functional.max_pool2d(tensor, 3, stride=1, padding=1)
+    wanted = np.nonzero(((pooled == tensor) & (tensor >= score)).numpy())
+    np.testing.assert_array_equal(_peaks(heat, score), wanted)

@@ -15,6 +15,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from areca.catalog import grid_of, normalise_items, read_mosaic, search
 from areca.features import NEIGHBOURHOODS, FeatureStack
 from areca.inference.block import _features
 from areca.models.architectures import build_network
-from areca.models.card import ModelCard
+from areca.models.handle import load_model
 from areca.tiles import Lattice, Window, block_array, placed
 
 if TYPE_CHECKING:
@@ -136,14 +137,10 @@ def print_census(rounds: int) -> None:
 def _block(
     scenes: list[Scene], geobox: GeoBox, bands: tuple[str, ...]
 ) -> tuple[float, float, float]:
-    card = ModelCard(
-        name="x", version="1", architecture_options={
-            "width": 32, "deep_width": 32, "deep_blocks": 2, "radius_px": 7.0,
-        },
-        bands=bands, resolution_m=0.2, tile_px=TILE, context_px=14, margin_px=4,
-        max_object_px=28, mean=(0.5,) * len(bands), std=(0.2,) * len(bands),
-        labels=("thing",), score_threshold=0.5, nms_iou=0.2,
-    )  # fmt: skip
+    shipped = load_model("oil-palm").card
+    card = replace(
+        shipped, bands=bands, mean=(0.5,) * len(bands), std=(0.2,) * len(bands)
+    )
     torch.manual_seed(0)
     network = build_network(card).eval()
     start = time.thread_time()
@@ -170,7 +167,8 @@ def main() -> None:
     parser.add_argument("--edge", type=int, default=1024)
     given = parser.parse_args()
     print_census(given.rounds)
-    print_costs(given.edge, given.rounds)
+    if given.edge:
+        print_costs(given.edge, given.rounds)
 
 
 if __name__ == "__main__":

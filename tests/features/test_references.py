@@ -210,3 +210,15 @@ def test_clahe_equals_the_definition_and_is_near_that_of_scikit_image():
     )
     # It stretches to the extremes of the array first and deals out in rounds.
     assert np.corrcoef(found.ravel(), theirs.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("window", [91, 129])
+def test_counts_of_large_windows_do_not_overflow(window):
+    cube = drawn_cube(window, window, holes=False).sel(band=["nir"]) // 200 * 128
+    levels = (cube.values[0] // 128).astype(np.uint8)
+    expected = by_scikit_image(levels, window, 1, 2)
+    for name in ("asm", "contrast", "correlation"):
+        options = {"window": window, "low": 0, "high": 256, "levels": 2}
+        found = found_in(cube, name, **options)[window // 2, window // 2]
+        wanted = expected["ASM" if name == "asm" else name][window // 2, window // 2]
+        assert found == pytest.approx(wanted, rel=1e-5)

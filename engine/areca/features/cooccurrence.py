@@ -64,24 +64,37 @@ def energy(layer: Layer, options: Mapping[str, float]) -> NDArray[np.float32]:
 
 def _moment(layer: Layer, options: Mapping[str, float]) -> NDArray[np.float64]:
     def make() -> NDArray[np.float64]:
-        levels = int(options["levels"])
+        levels, window = int(options["levels"]), int(options["window"])
         kinds = [
-            (np.where(there, np.minimum(i, j) * levels + np.maximum(i, j), -1), box)
+            (_kinds(i, j, there, levels), box)
             for i, j, there, box in _directions(layer, options)
         ]
         seen = sorted({int(k) for kind, _ in kinds for k in np.unique(kind) if k >= 0})
-        total = np.zeros(layer.values.shape, np.float64)
+        # The narrowest numbers that hold all counts, and all squares of them.
+        counts = np.uint16 if 4 * window * window < 2**16 else np.uint32
+        squares = np.uint32 if 8 * window * window < 2**16 else np.float64
+        total = np.zeros(layer.values.shape, squares)
         for number in seen:
-            count = np.zeros(layer.values.shape, np.uint32)
+            count = np.zeros(layer.values.shape, counts)
             for kind, box in kinds:
-                count += box_sum((kind == number).astype(np.uint32), box)
-            once = count.astype(np.float64) ** 2
+                count += box_sum((kind == number).astype(counts), box)
+            once = np.square(count, dtype=squares)
             # A pair of equal levels stands twice in one cell, another in two cells.
-            total += once * (4 if number // levels == number % levels else 2)
+            once *= 4 if number // levels == number % levels else 2
+            total += once
         pairs = 2 * np.maximum(_count(layer, options), 1)
         return np.asarray(total / (pairs * pairs))
 
     return layer.once(("glcm", "moment", *sorted(options.items())), make)
+
+
+def _kinds(
+    i: NDArray[np.int64], j: NDArray[np.int64], there: NDArray[np.bool_], levels: int
+) -> NDArray[np.int32]:
+    """Return a number for each pair of levels in any order, -1 where there is none."""
+    kinds = np.minimum(i, j) * levels + np.maximum(i, j)
+    small = np.int16 if levels * levels < 2**15 else np.int32
+    return np.where(there, kinds, -1).astype(small)
 
 
 def _mean(

@@ -17,7 +17,10 @@ from areca.tiles import map_stage, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from areca.features.expression import Feature
+    from areca.tiles import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,6 @@ class FeatureStack:
         present = [str(name) for name in block.band.values]
         features = self._resolved(present)
         pixels = np.asarray(block.data, dtype=np.float32)
-        evaluation = Evaluation(
-            dict(zip(present, pixels, strict=True)), place_of(block)
-        )
         halo = self.halo_px
         inner = (
             slice(halo, pixels.shape[1] - halo),
@@ -81,10 +81,7 @@ class FeatureStack:
             return block.copy(data=pixels)
         shape = (len(features), *pixels[0][inner].shape)
         out = np.empty(shape, np.float32)
-        for layer, feature in zip(out, features, strict=True):
-            layer[...] = evaluation.values(feature.tree)[inner]
-            if not isinstance(feature.tree, Name):
-                np.copyto(layer, np.nan, where=np.isinf(layer))  # an overflow
+        self.fill(pixels, present, out, place_of(block))
         coords = {
             name: block.coords[name][along]
             for name, along in zip(("y", "x"), inner, strict=True)
@@ -93,6 +90,32 @@ class FeatureStack:
         return xr.DataArray(
             out, dims=("band", "y", "x"), coords={"band": list(self.bands), **coords}
         )
+
+    def fill(
+        self,
+        pixels: NDArray[np.float32],
+        present: Sequence[str],
+        out: NDArray[np.float32],
+        place: Place | None = None,
+    ) -> None:
+        """Compute the features of plain arrays.
+
+        Args:
+            pixels: Shape (band, height, width), NaN where missing, with a halo.
+            present: Names of the bands.
+            out: Where the features go, shape (feature, height, width) without the halo.
+            place: Where the pixels lie, halo included; terrain and clahe want it.
+        """
+        halo = self.halo_px
+        inner = (
+            slice(halo, pixels.shape[1] - halo),
+            slice(halo, pixels.shape[2] - halo),
+        )
+        evaluation = Evaluation(dict(zip(present, pixels, strict=True)), place)
+        for layer, feature in zip(out, self._resolved(present), strict=True):
+            layer[...] = evaluation.values(feature.tree)[inner]
+            if not isinstance(feature.tree, Name):
+                np.copyto(layer, np.nan, where=np.isinf(layer))  # an overflow
 
     def _resolved(self, present: Sequence[str] | None = None) -> list[Feature]:
         return resolve_all(self.features, present)

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import dask
 import numpy as np
+from dask.base import compute
 from dask.delayed import delayed
 
 from areca.errors import BandError
@@ -292,7 +292,7 @@ def _over_cells(
             how = (window, step, cube.rio.nodata)
             tasks.append(run(part, looks, how))
     found: list[list[T]] = [[] for _ in looks]
-    cells = [cell for part in dask.compute(*tasks) for cell in part]
+    cells = [cell for part in compute(*tasks) for cell in part]
     for _, bands in sorted(cells, key=lambda cell: cell[0]):
         for band, one in zip(found, bands, strict=True):
             band.append(one)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from areca.errors import DeviceMemoryError
 from areca.inference.detect import Detected
-from areca.inference.passes import Features, run_passes
+from areca.inference.passes import Features, FusedFeatures, run_passes
 from areca.inference.segment import Segmented
 from areca.tiles import as_floats, placed, validity
 
@@ -128,7 +128,9 @@ def _predict_once(
 def _features(block: xr.DataArray, stack: FeatureStack) -> Features:
     """Return what the model sees; bands that are read stay in the files' numbers."""
     present = [str(name) for name in block.band.values]
-    if not set(stack.bands) <= set(present):  # some are computed, so they are floats
+    if not set(stack.bands) <= set(present):
+        if stack.halo_px == 0:
+            return FusedFeatures(block, stack)
         return Features(stack(as_floats(block)).to_numpy())
     chosen = [present.index(name) for name in stack.bands]
     part = block if chosen == [*range(len(present))] else block.isel(band=chosen)

@@ -13,7 +13,7 @@ from areca.tiles.padded import (
     slice_padded,
 )
 from areca.tiles.place import Place, place_of, placed
-from areca.tiles.validity import as_floats, block_array, valid_where, validity
+from areca.tiles.validity import as_floats, block_array, valid_where, validity, with_nan
 from areca.tiles.window import Window
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "slice_padded",
     "valid_where",
     "validity",
+    "with_nan",
 ]

@@ -26,7 +26,7 @@ def world(tmp_path_factory):
 
 def test_indices_that_are_made_tile_by_tile_are_those_of_a_stack(world, tmp_path):
     _, cube, _ = world
-    bands = ("v = (green - red) / (green + red)", "exg", "blue")
+    bands = ("v = 110 + 300 * (green - red) / (green + red)", "e = exg * 99", "blue")
     model = noisy_model(tmp_path / "model", bands=bands)
     found, _ = predicted(cube, model, block_tiles=2)
     before, _ = predicted(areca.stack_features(cube, bands), model, block_tiles=3)

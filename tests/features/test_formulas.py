@@ -201,5 +201,13 @@ def test_only_what_is_needed_is_asked_for():
     assert inputs_of(wanted, there) == ("red", "nir08", "rededge071", "blue")
 
 
+def test_a_band_may_be_given_a_new_meaning_under_its_own_name():
+    assert one("nir = nir / 2", nir=3, red=1) == np.float32(1.5)
+    # Where the bands of the formula are gone, its name is what was made of them.
+    assert one("q = nir / 2", q=7, red=1) == np.float32(7)
+    with pytest.raises(BandError, match="no band or index 'nir'"):
+        one("q = nir / 2", red=1)
+
+
 def test_landsat_near_infrared_stands_in():
     assert one("ndvi", nir08=3, red=1) == np.float32(0.5)

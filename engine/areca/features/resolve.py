@@ -51,8 +51,10 @@ def resolve(text: str, present: Sequence[str] | None = None) -> Feature:
 
     Args:
         text: A band, an index, a formula or `name = formula`.
-        present: Bands that there are; a band wins over an index or a formula of its
-            name. None takes every name that is no index for a band.
+        present: Bands that there are. One called as the whole text is that band; one
+            called as a formula is taken where the formula's own bands are not there, as
+            in a cube that was stacked before. None takes every name that is no index
+            for a band.
 
     Returns:
         The feature, with bands, numbers, operators and functions only.
@@ -61,10 +63,15 @@ def resolve(text: str, present: Sequence[str] | None = None) -> Feature:
         BandError: Names what is not there or cannot be, what there is, and the nearest.
     """
     feature = parse_feature(text)
-    for name in (text.strip(), feature.name):
-        if present is not None and name in present:
-            return Feature(name, Name(name))
-    tree = _resolved(feature.tree, present)
+    known = present or ()
+    if text.strip() in known:
+        return Feature(text.strip(), Name(text.strip()))
+    try:
+        tree = _resolved(feature.tree, present)
+    except BandError:
+        if feature.name not in known:
+            raise
+        tree = Name(feature.name)
     if not any(True for _ in names_in(tree)):
         raise BandError(
             f"the feature {text!r} names no band; a feature is made of bands"

@@ -53,6 +53,16 @@ class FeatureStack:
         """Bands that a cube must have, each once."""
         return inputs_of(self.features)
 
+    def picked(self, present: Sequence[str]) -> list[str] | None:
+        """Return which band each feature is; None where one has to be computed.
+
+        Args:
+            present: Bands that there are.
+        """
+        trees = [feature.tree for feature in self._resolved(present)]
+        names = [tree.text for tree in trees if isinstance(tree, Name)]
+        return names if len(names) == len(trees) else None
+
     def __call__(self, block: xr.DataArray, /) -> xr.DataArray:
         """Compute the features of a block.
 
@@ -68,18 +78,15 @@ class FeatureStack:
             BandError: The block lacks a band.
         """  # noqa: DOC502 - raised by resolve
         present = [str(name) for name in block.band.values]
-        features = self._resolved(present)
         pixels = np.asarray(block.data, dtype=np.float32)
         halo = self.halo_px
         inner = (
             slice(halo, pixels.shape[1] - halo),
             slice(halo, pixels.shape[2] - halo),
         )
-        if halo == 0 and [feature.tree for feature in features] == list(
-            map(Name, present)
-        ):
+        if halo == 0 and self.picked(present) == present == list(self.bands):
             return block.copy(data=pixels)
-        shape = (len(features), *pixels[0][inner].shape)
+        shape = (len(self.features), *pixels[0][inner].shape)
         out = np.empty(shape, np.float32)
         self.fill(pixels, present, out, place_of(block))
         coords = {

@@ -128,11 +128,12 @@ def _predict_once(
 def _features(block: xr.DataArray, stack: FeatureStack) -> Features:
     """Return what the model sees; bands that are read stay in the files' numbers."""
     present = [str(name) for name in block.band.values]
-    if not set(stack.bands) <= set(present):
+    picked = stack.picked(present)
+    if picked is None:
         if stack.halo_px == 0:
             return FusedFeatures(block, stack)
         return Features(stack(as_floats(block)).to_numpy())
-    chosen = [present.index(name) for name in stack.bands]
+    chosen = [present.index(name) for name in picked]
     part = block if chosen == [*range(len(present))] else block.isel(band=chosen)
     if halo := stack.halo_px:  # it was read for features that are there after all
         part = part.isel(y=slice(halo, -halo), x=slice(halo, -halo))

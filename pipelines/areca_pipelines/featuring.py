@@ -20,7 +20,7 @@ from areca.catalog import (
     redact,
     search,
 )
-from areca.errors import InputError
+from areca.errors import BandError, InputError
 from areca.features import (
     INDICES,
     NEIGHBOURHOODS,
@@ -154,6 +154,7 @@ class _Work:
 
         Raises:
             InputError: The names do not fit the bands.
+            BandError: A band that is needed is not there.
         """
         offered = [band.name for band in scenes[0].bands]
         if names is not None and len(names) != len(offered):
@@ -163,7 +164,15 @@ class _Work:
             )
         called = dict(zip(names or offered, offered, strict=True))
         stack = FeatureStack(tuple(features))
-        present = inputs_of(stack.features, list(called))
+        try:
+            present = inputs_of(stack.features, list(called))
+        except BandError as error:
+            if names is not None:
+                raise
+            raise BandError(
+                f"{error}, or say how the bands of the file are called, in its order: "
+                "--names red,green,blue,nir"
+            ) from error
         geobox = grid_of(scenes)
         lattice = Lattice.of(geobox, core_px=1)
         return cls(

@@ -104,6 +104,7 @@ def test_what_there_is_is_listed_a_line_each(capsys):
         (["--bands", "ndvj"], "did you mean 'ndvi'"),
         (["--bands", "ndvi", "--names", "red"], "--names has 1 names"),
         (["--bands", "evi"], "no ['blue']"),
+        (["--bands", "evi"], "--names red,green,blue,nir"),
         ([], "needs imagery, --bands and --out"),
         (["--bands", "red,red"], "different names"),
     ],

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from areca.catalog import open_cube, search
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
-    from areca.features import stack_features
+    from areca.features import (
+        Statistics,
+        enhance,
+        fit_statistics,
+        match_histograms,
+        normalize,
+        stack_features,
+        subtract_dark,
+        terrain,
+        texture,
+    )
     from areca.inference import Prediction, PredictOptions, predict
     from areca.measures import (
         CountCalibration,
@@ -44,15 +54,20 @@ _HOMES = {
     "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
+    "Statistics": "areca.features",
     "SummaryOptions": "areca.measures",
     "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
+    "enhance": "areca.features",
     "export_objects": "areca.exports",
     "export_raster": "areca.exports",
     "find_gaps": "areca.measures",
+    "fit_statistics": "areca.features",
     "list_models": "areca.models.handle",
     "load_model": "areca.models.handle",
+    "match_histograms": "areca.features",
     "measure": "areca.measures",
+    "normalize": "areca.features",
     "open_cube": "areca.catalog",
     "pack_model": "areca.models.pack",
     "polygonize": "areca.objects",
@@ -61,8 +76,11 @@ _HOMES = {
     "search": "areca.catalog",
     "spacing": "areca.measures",
     "stack_features": "areca.features",
+    "subtract_dark": "areca.features",
     "summarize": "areca.measures",
     "summarize_cells": "areca.measures",
+    "terrain": "areca.features",
+    "texture": "areca.features",
     "write_objects": "areca.measures",
 }
 
@@ -76,15 +94,20 @@ __all__ = [
     "PolygonOptions",
     "PredictOptions",
     "Prediction",
+    "Statistics",
     "SummaryOptions",
     "bounding_geometry",
     "circles",
+    "enhance",
     "export_objects",
     "export_raster",
     "find_gaps",
+    "fit_statistics",
     "list_models",
     "load_model",
+    "match_histograms",
     "measure",
+    "normalize",
     "open_cube",
     "pack_model",
     "polygonize",
@@ -93,8 +116,11 @@ __all__ = [
     "search",
     "spacing",
     "stack_features",
+    "subtract_dark",
     "summarize",
     "summarize_cells",
+    "terrain",
+    "texture",
     "write_objects",
 ]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from areca.errors import ArecaError, InputError
-from areca_pipelines.commands import files, models, results, runs
+from areca_pipelines.commands import files, imagery, models, results, runs
 
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -43,7 +43,7 @@ def _root(
     del debug
 
 
-for _group in (runs, files, results, models):
+for _group in (runs, files, results, imagery, models):
     app.add_typer(_group.app)
 
 

@@ -1,15 +1,31 @@
 """Features: what a model sees of a cube."""
 
-from areca.features.indices import INDICES, BandIndex, normalized_difference
+from areca.features.families import enhance, terrain, texture
+from areca.features.functions import NEIGHBOURHOODS, Neighbourhood
+from areca.features.indices import INDICES, BandIndex, find_index, spectral_indices
 from areca.features.normalize import standardize
+from areca.features.scaling import match_histograms, normalize, subtract_dark
 from areca.features.stack import FeatureStack, inputs_of, stack_features
+from areca.features.statistics import BandStatistics, Statistics, fit_statistics
 
 __all__ = [
     "INDICES",
+    "NEIGHBOURHOODS",
     "BandIndex",
+    "BandStatistics",
     "FeatureStack",
+    "Neighbourhood",
+    "Statistics",
+    "enhance",
+    "find_index",
+    "fit_statistics",
     "inputs_of",
-    "normalized_difference",
+    "match_histograms",
+    "normalize",
+    "spectral_indices",
     "stack_features",
     "standardize",
+    "subtract_dark",
+    "terrain",
+    "texture",
 ]

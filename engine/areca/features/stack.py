@@ -1,4 +1,4 @@
-"""The feature stack: bands and indices of a cube, as one stage."""
+"""The feature stack: bands, indices, formulas and functions of a cube, as one stage."""
 
 from __future__ import annotations
 
@@ -9,117 +9,160 @@ import numpy as np
 import xarray as xr
 
 from areca.errors import BandError
-from areca.features.indices import INDICES
-from areca.tiles import map_stage
+from areca.features.evaluate import Evaluation
+from areca.features.expression import Name, names_in
+from areca.features.resolve import reach_of, resolve_all
+from areca.tiles import map_stage, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
+    from areca.features.expression import Feature
+    from areca.tiles import Place
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureStack:
-    """A stage that picks bands and computes indices, pixel by pixel."""
+    """A stage that makes the bands of a model, or of a raster, from those of a cube."""
 
-    bands: tuple[str, ...]
-    """Names of the bands and indices wanted, in order."""
+    features: tuple[str, ...]
+    """Bands, indices, formulas and `name = formula` wanted, in order."""
 
     def __post_init__(self) -> None:
-        if not self.bands or len(set(self.bands)) != len(self.bands):
+        names = [feature.name for feature in self._resolved()]
+        if not names or len(set(names)) != len(names):
             raise BandError(
-                f"features must be different names, got {list(self.bands)}; for "
+                f"features must be different names, got {names}; for "
                 "example ['red', 'green', 'blue', 'ndvi']"
             )
 
     @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self._resolved())
+
+    @property
     def halo_px(self) -> int:
-        """Each pixel stands for itself."""
-        return 0
+        """Pixels around a pixel that the widest of the features sees."""
+        return max(reach_of(feature.tree) for feature in self._resolved())
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Bands that a cube must have, each once."""
-        return inputs_of(self.bands)
+        return inputs_of(self.features)
+
+    def picked(self, present: Sequence[str]) -> list[str] | None:
+        """Return which band each feature is; None where one has to be computed.
+
+        Args:
+            present: Bands that there are.
+        """
+        trees = [feature.tree for feature in self._resolved(present)]
+        names = [tree.text for tree in trees if isinstance(tree, Name)]
+        return names if len(names) == len(trees) else None
 
     def __call__(self, block: xr.DataArray, /) -> xr.DataArray:
         """Compute the features of a block.
 
         Args:
-            block: Dims (band, y, x), numbers, NaN where missing.
+            block: Dims (band, y, x), numbers, NaN where missing, `halo_px` wider on
+                each side than what is wanted.
 
         Returns:
-            Dims (band, y, x), float32, NaN where missing or not defined.
+            Dims (band, y, x) without the halo, float32, NaN where missing or not
+            defined.
 
         Raises:
             BandError: The block lacks a band.
-        """  # noqa: DOC502 - raised by check_inputs
+        """  # noqa: DOC502 - raised by resolve
         present = [str(name) for name in block.band.values]
-        check_inputs(self.bands, present)
         pixels = np.asarray(block.data, dtype=np.float32)
-        if present == list(self.bands):
+        halo = self.halo_px
+        inner = (
+            slice(halo, pixels.shape[1] - halo),
+            slice(halo, pixels.shape[2] - halo),
+        )
+        if halo == 0 and self.picked(present) == present == list(self.bands):
             return block.copy(data=pixels)
-        out = np.empty((len(self.bands), *pixels.shape[1:]), np.float32)
-        for position, name in enumerate(self.bands):
-            if name in present:
-                out[position] = pixels[present.index(name)]
-            else:
-                index = INDICES[name]
-                out[position] = index.formula(
-                    *(pixels[present.index(band)] for band in index.bands)
-                )
-        coords = {k: block.coords[k] for k in ("y", "x") if k in block.coords}
+        shape = (len(self.features), *pixels[0][inner].shape)
+        out = np.empty(shape, np.float32)
+        self.fill(pixels, present, out, place_of(block))
+        coords = {
+            name: block.coords[name][along]
+            for name, along in zip(("y", "x"), inner, strict=True)
+            if name in block.coords
+        }
         return xr.DataArray(
             out, dims=("band", "y", "x"), coords={"band": list(self.bands), **coords}
         )
 
+    def fill(
+        self,
+        pixels: NDArray[np.float32],
+        present: Sequence[str],
+        out: NDArray[np.float32],
+        place: Place | None = None,
+    ) -> None:
+        """Compute the features of plain arrays.
 
-def stack_features(cube: xr.DataArray, bands: Sequence[str]) -> xr.DataArray:
-    """Stack bands and indices of a cube; lazy, nothing is computed.
+        Args:
+            pixels: Shape (band, height, width), NaN where missing, with a halo.
+            present: Names of the bands.
+            out: Where the features go, shape (feature, height, width) without the halo.
+            place: Where the pixels lie, halo included; terrain and clahe want it.
+        """
+        halo = self.halo_px
+        inner = (
+            slice(halo, pixels.shape[1] - halo),
+            slice(halo, pixels.shape[2] - halo),
+        )
+        evaluation = Evaluation(dict(zip(present, pixels, strict=True)), place)
+        for layer, feature in zip(out, self._resolved(present), strict=True):
+            layer[...] = evaluation.values(feature.tree)[inner]
+            if not isinstance(feature.tree, Name):
+                np.copyto(layer, np.nan, where=np.isinf(layer))  # an overflow
+
+    def _resolved(self, present: Sequence[str] | None = None) -> list[Feature]:
+        return resolve_all(self.features, present)
+
+
+def stack_features(cube: xr.DataArray, features: Sequence[str]) -> xr.DataArray:
+    """Stack bands, indices, formulas and functions of a cube; nothing is computed.
 
     Args:
         cube: Dims (band, y, x) with a CRS, for example from `areca.open_cube`.
-        bands: Names of bands of the cube, and of indices (`ndvi`, `gndvi`). A band of
-            the cube wins over an index of the same name.
+        features: Names of bands of the cube and of indices (`ndvi`, `ndre`, and those
+            of spyndex); formulas such as `(nir - red) / (nir + red)`; functions of a
+            band or a formula such as `slope(dem)` or `std(ndvi, 7)`; and any of these
+            with a name, `ratio = nir / red`. A band of the cube wins over an index of
+            the same name.
 
     Returns:
-        Dims (band, y, x), float32, NaN where a pixel is missing or an index is not
+        Dims (band, y, x), float32, NaN where a pixel is missing or a feature is not
         defined; CRS, transform and chunks along y and x as the cube has them.
 
     Raises:
-        BandError: The cube lacks a band, or a band that an index needs.
+        BandError: The cube lacks a band, or a feature cannot be read.
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - raised by the helpers
-    stage = FeatureStack(tuple(bands))
-    check_inputs(stage.bands, [str(name) for name in cube.band.values])
+    stage = FeatureStack(tuple(features))
+    present = [str(name) for name in cube.band.values]
+    needed = inputs_of(stage.features, present)
+    if list(needed) != present:
+        cube = cube.sel(band=list(needed))
     return map_stage(stage, cube)
 
 
-def inputs_of(bands: Iterable[str]) -> tuple[str, ...]:
-    """Return the bands of a cube that features need, each once, in order."""
-    needed: dict[str, None] = {}
-    for name in bands:
-        index = INDICES.get(name)
-        needed |= dict.fromkeys(index.bands if index else (name,))
-    return tuple(needed)
+def inputs_of(
+    features: Iterable[str], present: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Return the bands of a cube that features need, each once, in order.
 
-
-def check_inputs(bands: Iterable[str], present: Sequence[str]) -> None:
-    """Refuse features that cannot be made of the bands present.
-
-    Raises:
-        BandError: Names the feature, what it lacks, and what there is.
+    Args:
+        features: As `FeatureStack` has them.
+        present: Bands that there are; None for those that would be needed.
     """
-    for name in bands:
-        if name in present:
-            continue
-        index = INDICES.get(name)
-        if index is None:
-            raise BandError(
-                f"there is no band or index {name!r}: the cube has {list(present)}, "
-                f"indices are {sorted(INDICES)}. Open the cube with this band"
-            )
-        missing = [band for band in index.bands if band not in present]
-        if missing:
-            raise BandError(
-                f"the index {name!r} needs {list(index.bands)}, and the cube has no "
-                f"{missing}: it has {list(present)}. Open the cube with these bands"
-            )
+    trees = [feature.tree for feature in resolve_all(features, present)]
+    return tuple(dict.fromkeys(name for tree in trees for name in names_in(tree)))

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from areca.errors import DeviceMemoryError
-from areca.features import FeatureStack
 from areca.inference.detect import Detected
-from areca.inference.passes import Features, run_passes
+from areca.inference.passes import Features, FusedFeatures, run_passes
 from areca.inference.segment import Segmented
-from areca.tiles import as_floats, validity
+from areca.tiles import as_floats, placed, validity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from areca.features import FeatureStack
     from areca.inference.predictor import Predictor
     from areca.inference.session import Session
     from areca.tiles import Tile, Window
@@ -102,10 +102,10 @@ def _predict_once(
     how: tuple[Predictor, Session],
 ) -> BlockPrediction:
     predictor, session = how
-    card = predictor.model.card
-    features = _features(block, card.bands)
+    seen = placed(block, predictor.lattice, window.grow(predictor.halo_px))
+    features = _features(seen, predictor.features)
     valid = features.valid
-    padded = window.grow(predictor.halo_px)
+    padded = window.grow(predictor.tiles_halo_px)
     if predictor.ring_px:
         tiles = predictor.tiles_around(window)
     wanted = [t for t in tiles if _has_pixels(valid, t, padded, predictor)]
@@ -125,13 +125,18 @@ def _predict_once(
     )
 
 
-def _features(block: xr.DataArray, bands: Sequence[str]) -> Features:
+def _features(block: xr.DataArray, stack: FeatureStack) -> Features:
     """Return what the model sees; bands that are read stay in the files' numbers."""
     present = [str(name) for name in block.band.values]
-    if not set(bands) <= set(present):  # some are indices, which are fractions
-        return Features(FeatureStack(tuple(bands))(as_floats(block)).to_numpy())
-    chosen = [present.index(name) for name in bands]
+    picked = stack.picked(present)
+    if picked is None:
+        if stack.halo_px == 0:
+            return FusedFeatures(block, stack)
+        return Features(stack(as_floats(block)).to_numpy())
+    chosen = [present.index(name) for name in picked]
     part = block if chosen == [*range(len(present))] else block.isel(band=chosen)
+    if halo := stack.halo_px:  # it was read for features that are there after all
+        part = part.isel(y=slice(halo, -halo), x=slice(halo, -halo))
     return Features(part.to_numpy(), validity(part))
 
 

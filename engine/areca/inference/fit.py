@@ -39,17 +39,14 @@ def needed_bands(card: ModelCard, bands: Sequence[str]) -> list[str]:
     Raises:
         BandError: A band that the model wants is not there and cannot be computed.
     """
-    needed: dict[str, None] = {}
-    for name in card.bands:
-        needed |= dict.fromkeys([name] if name in bands else inputs_of([name]))
-    missing = [name for name in needed if name not in bands]
-    if missing:
+    try:
+        return list(inputs_of(card.bands, bands))
+    except BandError as error:
         raise BandError(
-            f"model {card.name} wants the bands {', '.join(card.bands)}; "
-            f"{', '.join(missing)} not among {', '.join(bands) or 'no bands'}. Choose "
+            f"model {card.name} wants the bands {', '.join(card.bands)}, and they "
+            f"cannot be made of {', '.join(bands) or 'no bands'}: {error}. Choose "
             "imagery with these bands, or a model for the bands there are"
-        )
-    return list(needed)
+        ) from error
 
 
 def with_tile(model: Model, options: PredictOptions) -> Model:

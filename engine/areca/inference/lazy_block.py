@@ -9,16 +9,24 @@ import numpy as np
 from dask.delayed import delayed
 
 from areca.inference.block import predict_block
-from areca.tiles import Window, block_array, pad_block, slice_padded, valid_where
+from areca.tiles import (
+    Window,
+    block_array,
+    chunks_of,
+    join_chunks,
+    pad_block,
+    slice_padded,
+    valid_where,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from dask.delayed import Delayed
-    from numpy.typing import NDArray
 
     from areca.inference.block import BlockPrediction
     from areca.inference.predictor import Predictor
     from areca.tiles import Block, Tile
+    from areca.tiles.padded import Chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +46,15 @@ class Work:
     bands: tuple[str, ...] = ()
     nodata: float | None = None
 
-    def __call__(
-        self, pixels: NDArray[np.generic], predictor: Predictor
-    ) -> BlockPrediction:
+    def __call__(self, chunks: Chunks, predictor: Predictor) -> BlockPrediction:
         """Return what the model says of the block.
 
         Args:
-            pixels: What the cube has of the padded block, shape (band, height, width).
+            chunks: What the cube has of the padded block (`areca.tiles.chunks_of`),
+                shape (band, height, width).
             predictor: The model on its lattice.
         """
+        pixels = join_chunks(chunks)
         valid = valid_where(pixels, self.nodata)
         have, want = self.have, self.want
         if have is not None and want is not None and have != want:
@@ -87,4 +95,4 @@ def lazy_block(
     bands = tuple(map(str, cube.band.values))
     task = replace(work, have=have, want=local, bands=bands, nodata=cube.rio.nodata)
     run = whole(task, f"{work.key}-work")
-    return cast("Delayed", run(part.data, predictor, dask_key_name=work.key))
+    return cast("Delayed", run(chunks_of(part.data), predictor, dask_key_name=work.key))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from areca.features import FeatureStack
+
 if TYPE_CHECKING:
     from areca.inference.options import MergePolicy, PredictOptions
     from areca.models.contracts import Contract
@@ -53,8 +55,18 @@ class Predictor:
 
     @property
     def halo_px(self) -> int:
+        """Pixels beyond each side of a block that its tiles and features see."""
+        return self.tiles_halo_px + self.features.halo_px
+
+    @property
+    def tiles_halo_px(self) -> int:
         """Pixels beyond each side of a block that its tiles see."""
         return self.ring_tiles * self.lattice.core_px + self.model.card.halo_px
+
+    @property
+    def features(self) -> FeatureStack:
+        """What the model's bands are made of."""
+        return FeatureStack(self.model.card.bands)
 
     @property
     def reach_px(self) -> float:

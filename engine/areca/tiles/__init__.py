@@ -2,10 +2,18 @@
 
 from areca.tiles.blocks import Block, BlockGrid
 from areca.tiles.grid import PIXEL_TOLERANCE, cube_geobox, pixel_offset
-from areca.tiles.ground import ground_axes_m, ground_pixel_m
+from areca.tiles.ground import ground_axes_m, ground_pixel_m, pixel_sizes_m
 from areca.tiles.lattice import Lattice, Tile
-from areca.tiles.padded import Stage, map_stage, pad_block, slice_padded
-from areca.tiles.validity import as_floats, block_array, valid_where, validity
+from areca.tiles.padded import (
+    Stage,
+    chunks_of,
+    join_chunks,
+    map_stage,
+    pad_block,
+    slice_padded,
+)
+from areca.tiles.place import Place, place_of, placed
+from areca.tiles.validity import as_floats, block_array, valid_where, validity, with_nan
 from areca.tiles.window import Window
 
 __all__ = [
@@ -13,18 +21,25 @@ __all__ = [
     "Block",
     "BlockGrid",
     "Lattice",
+    "Place",
     "Stage",
     "Tile",
     "Window",
     "as_floats",
     "block_array",
+    "chunks_of",
     "cube_geobox",
     "ground_axes_m",
     "ground_pixel_m",
+    "join_chunks",
     "map_stage",
     "pad_block",
     "pixel_offset",
+    "pixel_sizes_m",
+    "place_of",
+    "placed",
     "slice_padded",
     "valid_where",
     "validity",
+    "with_nan",
 ]

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
     from areca.tiles.lattice import Lattice
+    from areca.tiles.window import Window
+
+NODE_M = 2_000
+"""How far apart on the ground the nodes lie; a larger pixel is measured itself."""
+MOST_NODE_PX = 256
 
 
 def ground_pixel_m(geobox: GeoBox) -> tuple[float, float]:
@@ -83,3 +88,54 @@ def ground_axes_m(
     rise = latitude[1::2] - latitude[::2]
     metres = [vertical * np.cos(middle) * turn, meridian * rise]
     return np.moveaxis(np.stack(metres, axis=1), 2, 0)
+
+
+def pixel_sizes_m(
+    lattice: Lattice, window: Window
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the width and the height of each pixel of a window on the ellipsoid, m.
+
+    Measured at nodes that are anchored to the lattice and interpolated between them, so
+    that a pixel has one size, to the last bit, in whatever window it is asked for.
+
+    Args:
+        lattice: What pixels are counted on.
+        window: The pixels wanted; may reach beyond the raster.
+
+    Returns:
+        Two arrays, shape (height, width) of the window.
+
+    Raises:
+        GridError: The window lies where the CRS is not defined.
+    """  # noqa: DOC502 - raised by ground_axes_m
+    earth = earth_of(CRS.from_user_input(lattice.crs))
+    pixel_m = max(lattice.pixel_x, lattice.pixel_y) * earth.metres_per_unit
+    step = min(max(int(NODE_M / pixel_m), 1), MOST_NODE_PX)
+    rows, row_share = _nodes(window.row0, window.row1, step)
+    cols, col_share = _nodes(window.col0, window.col1, step)
+    y, x = np.meshgrid(rows + 0.5, cols + 0.5, indexing="ij")
+    axes = ground_axes_m(lattice, x.ravel(), y.ravel())
+    lengths = np.hypot(axes[:, :, 0], axes[:, :, 1]).reshape(*x.shape, 2)
+    across, down = (
+        _between(_between(lengths[..., axis], row_share).T, col_share).T
+        for axis in (0, 1)
+    )
+    return across, down
+
+
+def _nodes(
+    start: int, stop: int, step: int
+) -> tuple[NDArray[np.float64], tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return nodes around some pixels, and between which of them each pixel lies."""
+    pixels = np.arange(start, stop)
+    first = start // step
+    nodes = np.arange(first, (stop - 1) // step + 2) * step
+    return nodes.astype(np.float64), (pixels // step - first, pixels % step / step)
+
+
+def _between(
+    values: NDArray[np.float64], place: tuple[NDArray[np.int64], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    index, share = place
+    low, high = values[index], values[index + 1]
+    return np.asarray(low + (high - low) * share[:, None])

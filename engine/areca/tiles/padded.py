@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 from dask.delayed import delayed
 
 from areca.tiles.grid import cube_geobox
+from areca.tiles.lattice import Lattice
+from areca.tiles.place import Place, placed
 from areca.tiles.validity import valid_where, with_nan
 from areca.tiles.window import Window
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    Chunks: TypeAlias = NDArray[np.generic] | list[Any]
+    """An array, or its chunks by band, row and column."""
 
 
 Number = TypeVar("Number", bound=np.generic)
@@ -80,11 +86,37 @@ def slice_padded(cube: xr.DataArray, window: Window) -> tuple[xr.DataArray, Wind
     return cube.isel(y=rows, x=cols), have
 
 
+def chunks_of(array: da.Array | NDArray[np.generic]) -> Chunks:
+    """Return what a delayed function is given of an array, for `join_chunks`.
+
+    A lazy array given to a delayed function is optimised by itself, so that reading a
+    chunk becomes a part of each task that needs a piece of it, and is done for each.
+    Tasks given one by one stay tasks, and a chunk is read once for all.
+
+    Args:
+        array: Shape (band, height, width).
+    """
+    if isinstance(array, da.Array):
+        chunks: list[Any] = array.to_delayed(optimize_graph=False).tolist()
+        return chunks
+    return array
+
+
+def join_chunks(chunks: Chunks) -> NDArray[np.generic]:
+    """Return the array that `chunks_of` gave to a delayed function.
+
+    Args:
+        chunks: An array, or computed chunks by band, row and column.
+    """
+    return np.block(chunks) if isinstance(chunks, list) else chunks
+
+
 def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
     """Apply a stage to a lazy cube, chunk by chunk; one task a chunk, nothing computed.
 
     The halo is cut from the cube by slicing, so the answer does not depend on the
-    chunks. Beyond the cube's edge a stage sees NaN.
+    chunks. Beyond the cube's edge a stage sees NaN. A block says where it lies
+    (`areca.tiles.place_of`).
 
     Args:
         stage: What to apply.
@@ -96,17 +128,24 @@ def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
         Chunks along y and x are those of the cube.
     """
     geobox = cube_geobox(cube)
+    lattice = Lattice.of(geobox, core_px=1)
+    whole = lattice.window(geobox)
     rows, cols = _chunks(cube, "y"), _chunks(cube, "x")
     nodata = cube.rio.nodata
     names = tuple(str(name) for name in cube.band.values)
     run = delayed(_run_stage, pure=True)
+    # A leaf of the graph: Dask would walk through the fields of a stage in every task.
+    shared = delayed(stage, name=f"areca-stage-{tokenize(stage)}", traverse=False)
     lines: list[list[da.Array]] = []
     for row0, row1 in rows:
         line: list[da.Array] = []
         for col0, col1 in cols:
             want = Window(row0, col0, row1, col1).grow(stage.halo_px)
             part, have = slice_padded(cube, want)
-            block = run(stage, part.data, (have, want), names, nodata)
+            place = Place(lattice, want.shift(whole.row0, whole.col0))
+            block = run(
+                shared, chunks_of(part.data), (have, want), (names, place), nodata
+            )
             shape = (len(stage.bands), row1 - row0, col1 - col0)
             line.append(da.from_delayed(block, shape=shape, dtype=np.float32))
         lines.append(line)
@@ -118,9 +157,9 @@ def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
             k: v for k, v in cube.attrs.items() if k not in {"nodata", "_FillValue"}
         },
     )
-    placed: xr.DataArray = out.rio.write_crs(str(geobox.crs))
-    placed = placed.rio.write_transform(geobox.affine)
-    return placed.rio.write_nodata(np.nan, encoded=False)  # type: ignore[no-any-return]
+    out.name = cube.name  # not that of a Dask array, which differs by chunks
+    out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)
+    return out.rio.write_nodata(np.nan, encoded=False)  # type: ignore[no-any-return]
 
 
 def _chunks(cube: xr.DataArray, dim: str) -> Sequence[tuple[int, int]]:
@@ -131,13 +170,16 @@ def _chunks(cube: xr.DataArray, dim: str) -> Sequence[tuple[int, int]]:
 
 def _run_stage(
     stage: Stage,
-    pixels: NDArray[np.generic],
+    chunks: Chunks,
     windows: tuple[Window, Window],
-    names: tuple[str, ...],
+    about: tuple[tuple[str, ...], Place],
     nodata: float | None,
 ) -> NDArray[np.float32]:
     have, want = windows
+    names, place = about
+    pixels = join_chunks(chunks)
     floats = with_nan(pixels, valid_where(pixels, nodata))
     padded = pad_block(floats, have, want)
     block = xr.DataArray(padded, dims=("band", "y", "x"), coords={"band": list(names)})
+    block = placed(block, place.lattice, place.window)
     return np.asarray(stage(block).data, dtype=np.float32)

@@ -74,6 +74,12 @@ class Window:
             self.col1 + pixels,
         )
 
+    def shift(self, rows: int, cols: int) -> Window:
+        """Return the window moved down and to the right."""
+        return Window(
+            self.row0 + rows, self.col0 + cols, self.row1 + rows, self.col1 + cols
+        )
+
     def intersection(self, other: Window) -> Window | None:
         """Return the pixels that both windows hold, None when there are none."""
         row0, row1 = max(self.row0, other.row0), min(self.row1, other.row1)

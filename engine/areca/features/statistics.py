@@ -1,0 +1,338 @@
+"""Statistics of bands over a region: fitted once, plain data, the same for any chunks.
+
+Sums are taken over fixed cells of the lattice and put together exactly, so that neither
+chunks nor workers nor their order change a digit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from dask.base import compute
+from dask.delayed import delayed
+
+from areca.errors import BandError
+from areca.tiles import (
+    BlockGrid,
+    Lattice,
+    chunks_of,
+    cube_geobox,
+    join_chunks,
+    valid_where,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from areca.tiles import Window
+    from areca.tiles.padded import Chunks
+
+    T = TypeVar("T")
+
+CELL_PX = 512
+"""Edge of the cells that sums are taken over."""
+CELLS_ASIDE = 4
+"""A task takes so many cells each way."""
+BINS = 8192
+"""Bins of the histogram of numbers that are no small integers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandStatistics:
+    """What the pixels of one band are like."""
+
+    count: int
+    """Pixels that are there."""
+    mean: float
+    std: float
+    """Of a population, as `np.std`."""
+    minimum: float
+    maximum: float
+    low: float
+    """Where the first bin begins."""
+    high: float
+    """Where the last bin ends. Integers of up to 16 bits have a bin each, around them;
+    other numbers have `BINS` from the smallest to the largest."""
+    counts: tuple[int, ...]
+    """Pixels in each bin."""
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """Middle of each bin: the value itself for integers."""
+        width = (self.high - self.low) / len(self.counts)
+        return np.asarray(self.low + width * (np.arange(len(self.counts)) + 0.5))
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of the pixels up to the end of each bin, 0 to 1."""
+        return np.asarray(np.cumsum(self.counts) / self.count)
+
+    def percentile(self, percent: float) -> float:
+        """Return the least value that so many percent of the pixels do not exceed.
+
+        Exact for integers of up to 16 bits, else within half a bin.
+
+        Args:
+            percent: 0 to 100.
+
+        Raises:
+            BandError: It is something else.
+        """
+        if not 0 <= percent <= 100:
+            raise BandError(f"a percentile lies between 0 and 100, got {percent:g}")
+        needed = max(math.ceil(percent / 100 * self.count), 1)
+        place = int(np.searchsorted(np.cumsum(self.counts), needed))
+        return float(np.clip(self.centres[place], self.minimum, self.maximum))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """What the bands of a cube are like; `to_dict` is plain data for JSON."""
+
+    bands: Mapping[str, BandStatistics]
+    step: int = 1
+    """Of how many rows and columns one was looked at."""
+
+    def __getitem__(self, band: str) -> BandStatistics:
+        """Return the statistics of a band.
+
+        Raises:
+            BandError: There are none of it.
+        """
+        if band not in self.bands:
+            raise BandError(
+                f"there are no statistics of band {band!r}, only of "
+                f"{', '.join(self.bands)}; fit them on a cube that has it"
+            )
+        return self.bands[band]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, which JSON holds without a loss."""
+        bands = {name: asdict(one) for name, one in self.bands.items()}
+        return {"step": self.step, "bands": bands}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Statistics:
+        """Return what `to_dict` gave.
+
+        Args:
+            data: Plain data.
+
+        Raises:
+            BandError: It is something else.
+        """
+        try:
+            bands = {
+                name: BandStatistics(**{**one, "counts": tuple(one["counts"])})
+                for name, one in data["bands"].items()
+            }
+            return cls(bands=bands, step=int(data["step"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise BandError(
+                f"these are no statistics of areca ({error!r}); give what "
+                "Statistics.to_dict returned"
+            ) from error
+
+
+def fit_statistics(cube: xr.DataArray, *, step: int = 1) -> Statistics:
+    """Look at the pixels of a cube: this reads it, once or twice.
+
+    Integers of up to 16 bits are read once and counted, so that all is exact; other
+    numbers are read a second time for deviations and histogram.
+
+    Args:
+        cube: Dims (band, y, x) with a CRS; missing is NaN or `rio.nodata`.
+        step: Look at one of so many rows and columns, counted from the origin of the
+            grid; 1 looks at all.
+
+    Returns:
+        The statistics of each band; the same for any chunks, workers or order.
+
+    Raises:
+        BandError: The step is less than 1, or a band has no pixel.
+    """
+    if step < 1:
+        raise BandError(f"step must be 1 or more, got {step}")
+    names = [str(name) for name in cube.band.values]
+    if cube.dtype.kind in "iu" and cube.dtype.itemsize <= 2:
+        found = _counted(cube, step)
+    else:
+        found = _summed(cube, step)
+    empty = [name for name, one in zip(names, found, strict=True) if one is None]
+    if empty:
+        raise BandError(
+            f"no pixel of {', '.join(empty)} is there, so nothing can be said of it; "
+            "check the nodata value of the cube"
+        )
+    bands = {n: one for n, one in zip(names, found, strict=True) if one is not None}
+    return Statistics(bands=bands, step=step)
+
+
+def _counted(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
+    """Return statistics of small integers: those of how often each occurs."""
+    least = int(np.iinfo(cube.dtype).min)
+    bins = 2 ** (8 * cube.dtype.itemsize)
+
+    def count(values: NDArray[Any]) -> NDArray[np.int64]:
+        return np.bincount(values.astype(np.int64) - least, minlength=bins)
+
+    parts = _over_cells(cube, step, count)
+    return [_of_counts(sum(band), least) for band in parts]
+
+
+def _of_counts(counts: NDArray[np.int64] | int, least: int) -> BandStatistics | None:
+    if isinstance(counts, int) or not counts.any():
+        return None
+    first, last = (int(edge) for edge in np.flatnonzero(counts)[[0, -1]])
+    kept = [int(count) for count in counts[first : last + 1]]
+    values = range(least + first, least + last + 1)
+    number = sum(kept)
+    total = sum(value * count for value, count in zip(values, kept, strict=True))
+    squares = sum(value**2 * count for value, count in zip(values, kept, strict=True))
+    return BandStatistics(
+        count=number,
+        mean=total / number,
+        std=math.sqrt(number * squares - total * total) / number,
+        minimum=values[0],
+        maximum=values[-1],
+        low=values[0] - 0.5,
+        high=values[-1] + 0.5,
+        counts=tuple(kept),
+    )
+
+
+def _summed(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
+    """Return statistics of any numbers, in two passes."""
+
+    def look(values: NDArray[Any]) -> tuple[int, float, float, float]:
+        wide = values.astype(np.float64)
+        if not len(wide):
+            return 0, 0.0, math.inf, -math.inf
+        return len(wide), float(wide.sum()), float(wide.min()), float(wide.max())
+
+    first = [_of_sums(band) for band in _over_cells(cube, step, look)]
+    return _with_spread(cube, step, first)
+
+
+def _of_sums(
+    parts: Sequence[tuple[int, float, float, float]],
+) -> BandStatistics | None:
+    count = sum(part[0] for part in parts)
+    if count == 0:
+        return None
+    low, high = min(part[2] for part in parts), max(part[3] for part in parts)
+    return BandStatistics(
+        count=count,
+        mean=math.fsum(part[1] for part in parts) / count,
+        std=math.nan,
+        minimum=low,
+        maximum=high,
+        low=low,
+        high=high if high > low else low + 1,
+        counts=(),
+    )
+
+
+def _with_spread(
+    cube: xr.DataArray, step: int, first: Sequence[BandStatistics | None]
+) -> list[BandStatistics | None]:
+    """Return what a first pass found, with deviation and histogram."""
+
+    def look(
+        values: NDArray[Any], one: BandStatistics | None
+    ) -> tuple[float, NDArray[np.int64]]:
+        if one is None:
+            return 0.0, np.zeros(BINS, np.int64)
+        wide = values.astype(np.float64)
+        place = (wide - one.low) * (BINS / (one.high - one.low))
+        bins = np.clip(place.astype(np.int64), 0, BINS - 1)
+        spread = float(((wide - one.mean) ** 2).sum())
+        return spread, np.bincount(bins, minlength=BINS)
+
+    looks = [partial(look, one=one) for one in first]
+    out: list[BandStatistics | None] = []
+    for one, parts in zip(first, _over_cells(cube, step, looks), strict=True):
+        if one is None:
+            out.append(None)
+            continue
+        counts = sum((part[1] for part in parts), np.zeros(BINS, np.int64))
+        variance = math.fsum(part[0] for part in parts) / one.count
+        kept = tuple(int(count) for count in counts)
+        out.append(replace(one, std=math.sqrt(variance), counts=kept))
+    return out
+
+
+def _over_cells(
+    cube: xr.DataArray,
+    step: int,
+    look: Callable[[NDArray[Any]], T] | Sequence[Callable[[NDArray[Any]], T]],
+) -> list[list[T]]:
+    """Return what a look at each cell found, for each band, in the order of cells."""
+    geobox = cube_geobox(cube)
+    lattice = Lattice.of(geobox, core_px=CELL_PX)
+    region = lattice.window(geobox)
+    grid = BlockGrid(
+        lattice=lattice, region=region, tiles_down=CELLS_ASIDE, tiles_across=CELLS_ASIDE
+    )
+    looks = [look] * cube.sizes["band"] if callable(look) else list(look)
+    run = delayed(_look_at, pure=False)
+    tasks = []
+    for block in grid.blocks():
+        window = block.window.intersection(region)
+        if window is not None:
+            rows, cols = window.slices_in(region)
+            part = chunks_of(cube.isel(y=rows, x=cols).data)
+            how = (window, step, cube.rio.nodata)
+            tasks.append(run(part, looks, how))
+    found: list[list[T]] = [[] for _ in looks]
+    cells = [cell for part in compute(*tasks) for cell in part]
+    for _, bands in sorted(cells, key=lambda cell: cell[0]):
+        for band, one in zip(found, bands, strict=True):
+            band.append(one)
+    return found
+
+
+def _look_at(
+    chunks: Chunks,
+    looks: Sequence[Callable[[NDArray[Any]], T]],
+    how: tuple[Window, int, float | None],
+) -> list[tuple[tuple[int, int], list[T]]]:
+    """Return what a look at the cells of one part found."""
+    window, step, nodata = how
+    pixels = join_chunks(chunks)
+    valid = valid_where(pixels, nodata)
+    found = []
+    for cell, rows, cols in _cells(window):
+        every = slice(rows.start + -(window.row0 + rows.start) % step, rows.stop, step)
+        along = slice(cols.start + -(window.col0 + cols.start) % step, cols.stop, step)
+        part = np.ascontiguousarray(pixels[:, every, along])
+        there = np.isfinite(part)
+        if valid is not None:
+            there &= valid[:, every, along]
+        bands = [
+            one(band[seen]) for one, band, seen in zip(looks, part, there, strict=True)
+        ]
+        found.append((cell, bands))
+    return found
+
+
+def _cells(window: Window) -> Iterator[tuple[tuple[int, int], slice, slice]]:
+    """Yield the cells of a window, by row and column, and where they lie in it."""
+    for row in range(window.row0 // CELL_PX, -(-window.row1 // CELL_PX)):
+        rows = slice(
+            max(row * CELL_PX, window.row0) - window.row0,
+            min((row + 1) * CELL_PX, window.row1) - window.row0,
+        )
+        for col in range(window.col0 // CELL_PX, -(-window.col1 // CELL_PX)):
+            cols = slice(
+                max(col * CELL_PX, window.col0) - window.col0,
+                min((col + 1) * CELL_PX, window.col1) - window.col0,
+            )
+            yield (row, col), rows, cols

@@ -1,0 +1,289 @@
+"""Features of imagery on disk or in a catalogue, written block by block."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import TYPE_CHECKING
+
+import rasterio
+from rasterio.shutil import copy as copy_raster
+from rasterio.windows import Window as RasterWindow
+
+from areca.catalog import (
+    configure_gdal,
+    grid_of,
+    normalise_items,
+    read_scenes,
+    redact,
+    search,
+)
+from areca.errors import BandError, InputError
+from areca.features import (
+    INDICES,
+    NEIGHBOURHOODS,
+    FeatureStack,
+    inputs_of,
+    spectral_indices,
+)
+from areca.tiles import Lattice, Window, block_array, placed
+from areca_pipelines.console import OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from areca.catalog import Scene
+
+BLOCK_PX = 1024
+"""Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
+TILE_PX = 512
+CACHE_BYTES = 64 * 2**20
+"""GDAL's cache of blocks while a raster is written."""
+THREADS = 2
+"""Blocks that are read and computed side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was written."""
+
+    bands: tuple[str, ...]
+    height: int
+    width: int
+    path: Path
+
+
+def write_features(
+    source: Path | str,
+    target: Path,
+    features: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> Written:
+    """Write features of imagery as a cloud-optimised GeoTIFF.
+
+    A few blocks are in memory at a time, whatever the size of the imagery, and each
+    reads a rim that is as wide as its features see.
+
+    Args:
+        source: GeoTIFF, folder of GeoTIFFs, catalog.json or STAC API.
+        target: File to write; float32, NaN where nothing is known, one named band a
+            feature.
+        features: What `areca.stack_features` takes.
+        names: Names of the bands of a GeoTIFF that has none.
+        overwrite: Whether a file that is there is replaced.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: The target is there, or the names do not fit the bands.
+    """
+    if target.suffix.lower() not in {".tif", ".tiff"}:
+        raise InputError(f"{target} is no GeoTIFF by its name; call it NAME.tif")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} is there; give another --out, or --overwrite")
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent}; make it first")
+    configure_gdal()
+    scenes = normalise_items(search(source), catalog_href=source)
+    if not scenes:
+        raise InputError(
+            f"there is no imagery in {redact(str(source))}; check the path"
+        )
+    work = _Work.of(scenes, features, names)
+    plain = target.with_name(f"{target.stem}.plain.tif")
+    partial = target.with_name(f"{target.stem}.partial.tif")
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
+            _write_plain(work, plain)
+            copy_raster(
+                plain,
+                partial,
+                driver="COG",
+                BLOCKSIZE=TILE_PX,
+                COMPRESS="DEFLATE",
+                PREDICTOR="YES",
+                OVERVIEW_RESAMPLING="AVERAGE",
+                BIGTIFF="IF_SAFER",
+            )
+        partial.replace(target)
+    finally:
+        plain.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+    return Written(
+        bands=work.stack.bands,
+        height=work.whole.height,
+        width=work.whole.width,
+        path=target,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """Imagery, and what is to be made of it."""
+
+    scenes: tuple[Scene, ...]
+    inputs: tuple[str, ...]
+    """Bands to read, as the scenes call them."""
+    present: tuple[str, ...]
+    """The same bands, as the features call them."""
+    stack: FeatureStack
+    lattice: Lattice
+    whole: Window
+    """All of the imagery, absolute pixels."""
+
+    @classmethod
+    def of(
+        cls,
+        scenes: Sequence[Scene],
+        features: Sequence[str],
+        names: Sequence[str] | None,
+    ) -> _Work:
+        """Lay out the work; nothing is read.
+
+        Returns:
+            The work, once all that it needs is known to be there.
+
+        Raises:
+            InputError: The names do not fit the bands.
+            BandError: A band that is needed is not there.
+        """
+        offered = [band.name for band in scenes[0].bands]
+        if names is not None and len(names) != len(offered):
+            raise InputError(
+                f"--names has {len(names)} names, and the imagery has the bands "
+                f"{', '.join(offered)}; give one name for each"
+            )
+        called = dict(zip(names or offered, offered, strict=True))
+        stack = FeatureStack(tuple(features))
+        try:
+            present = inputs_of(stack.features, list(called))
+        except BandError as error:
+            if names is not None:
+                raise
+            raise BandError(
+                f"{error}, or say how the bands of the file are called, in its order: "
+                "--names red,green,blue,nir"
+            ) from error
+        geobox = grid_of(scenes)
+        lattice = Lattice.of(geobox, core_px=1)
+        return cls(
+            scenes=tuple(scenes),
+            inputs=tuple(called[name] for name in present),
+            present=present,
+            stack=stack,
+            lattice=lattice,
+            whole=lattice.window(geobox),
+        )
+
+    def blocks(self) -> Iterator[Window]:
+        """Yield blocks that hold whole tiles of the file, row by row."""
+        whole = self.whole
+        for row, col in product(
+            range(whole.row0, whole.row1, BLOCK_PX),
+            range(whole.col0, whole.col1, BLOCK_PX),
+        ):
+            end = min(row + BLOCK_PX, whole.row1), min(col + BLOCK_PX, whole.col1)
+            yield Window(row, col, *end)
+
+    def compute(self, window: Window) -> NDArray[np.float32]:
+        """Read a block with its rim.
+
+        Args:
+            window: The block, absolute pixels.
+
+        Returns:
+            Its features, shape (feature, height, width).
+        """
+        padded = window.grow(self.stack.halo_px)
+        pixels = read_scenes(self.scenes, self.inputs, self.lattice.geobox(padded))
+        block = placed(block_array(pixels, self.present), self.lattice, padded)
+        return self.stack(block).to_numpy()
+
+
+def _write_plain(work: _Work, path: Path) -> None:
+    """Stream the blocks into a tiled GeoTIFF."""
+    geobox = work.lattice.geobox(work.whole)
+    profile = {
+        "driver": "GTiff", "height": work.whole.height, "width": work.whole.width,
+        "count": len(work.stack.bands), "dtype": "float32", "crs": str(geobox.crs),
+        "transform": geobox.affine, "nodata": float("nan"), "tiled": True,
+        "blockxsize": TILE_PX, "blockysize": TILE_PX, "compress": "deflate",
+        "zlevel": 1, "predictor": 3, "bigtiff": "if_safer", "interleave": "band",
+    }  # fmt: skip
+    with (
+        rasterio.open(path, "w", **profile) as file,
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
+        for number, name in enumerate(work.stack.bands, start=1):
+            file.set_band_description(number, name)
+        for window, pixels in _in_order(work, threads):
+            rows, cols = window.slices_in(work.whole)
+            file.write(pixels, window=RasterWindow.from_slices(rows, cols))
+
+
+def _in_order(
+    work: _Work, threads: ThreadPoolExecutor
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """Yield blocks and their features in order, a few ahead of the writer."""
+    blocks = work.blocks()
+    waiting = deque(
+        (block, threads.submit(work.compute, block))
+        for block in islice(blocks, THREADS)
+    )
+    while waiting:
+        block, future = waiting.popleft()
+        pixels = future.result()
+        if (after := next(blocks, None)) is not None:
+            waiting.append((after, threads.submit(work.compute, after)))
+        yield block, pixels
+
+
+def split_features(texts: Iterable[str]) -> list[str]:
+    """Return features from `red,std(nir, 7)`: cut at commas outside of brackets.
+
+    Args:
+        texts: What the user wrote, once or several times.
+    """
+    found: list[str] = []
+    for text in texts:
+        depth, start = 0, 0
+        for place, letter in enumerate(text):
+            depth += (letter == "(") - (letter == ")")
+            if letter == "," and depth == 0:
+                found.append(text[start:place])
+                start = place + 1
+        found.append(text[start:])
+    return [text.strip() for text in found if text.strip()]
+
+
+def print_written(written: Written) -> None:
+    """Say what was written and where."""
+    OUT.print(
+        f"[bold]{len(written.bands)} bands[/bold] of {written.height:,} x "
+        f"{written.width:,} pixels"
+    )
+    OUT.print(f"file    {written.path}", markup=False)
+
+
+def print_features() -> None:
+    """List what a feature can be made of, a line each."""
+    lines = ["functions of a band or a formula"]
+    lines += [f"  {one.usage:58} {one.about}" for one in NEIGHBOURHOODS.values()]
+    lines += ["  sqrt log exp abs (one), min max (two), + - * / **", "", "indices"]
+    lines += [f"  {o.name:12} {o.about}: {o.formula}" for o in INDICES.values()]
+    lines += ["", "indices of spyndex (Awesome Spectral Indices)"]
+    lines += [
+        f"  {one.name:12} {one.about}: {one.formula}"
+        for one in spectral_indices().values()
+        if one.name.lower() not in INDICES
+    ]
+    OUT.print("\n".join(lines), markup=False, soft_wrap=True)

@@ -1,0 +1,132 @@
+"""`areca features`: imagery on disk to one named GeoTIFF, block by block."""
+
+import numpy as np
+import pytest
+import rasterio
+from feature_cubes import drawn_cube
+
+import areca
+from areca_pipelines import featuring
+from areca_pipelines.cli import main
+from areca_pipelines.featuring import split_features
+
+WANTED = "red,nir,ndvi,ratio = nir / red,std(nir, 7),mean(ndvi, 5)"
+
+
+@pytest.fixture
+def scene(tmp_path):
+    path = tmp_path / "scene.tif"
+    cube = drawn_cube(300, 420)
+    cube.attrs["long_name"] = ("red", "nir")
+    cube.rio.to_raster(path, tiled=True, blockxsize=128, blockysize=128)
+    return path
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as ended:
+        main(["features", *map(str, words)])
+    return ended.value.code
+
+
+def test_the_file_equals_the_lazy_stack_and_is_a_cog(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    out = tmp_path / "out.tif"
+
+    code = run(scene, "--bands", WANTED, "--out", out)
+
+    cube = areca.open_cube(areca.search(scene), bands=["red", "nir"])
+    expected = areca.stack_features(cube, split_features([WANTED]))
+    assert code == 0
+    with rasterio.open(out) as file:
+        assert file.descriptions == tuple(expected.band.values)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.crs == cube.rio.crs
+        assert file.transform == cube.rio.transform()
+        assert np.isnan(file.nodata)
+        np.testing.assert_array_equal(file.read(), expected.values)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "scene.tif"]
+
+
+def test_terrain_of_a_file_of_heights_needs_no_name(tmp_path):
+    path, out = tmp_path / "dem.tif", tmp_path / "out.tif"
+    dem = drawn_cube(holes=False, floats=True).sel(band=["nir"])
+    dem.drop_vars("band").rio.to_raster(path)
+
+    assert run(path, "--bands", "slope,hillshade", "--out", out) == 0
+
+    with rasterio.open(out) as file:
+        assert file.descriptions == ("slope", "hillshade")
+        expected = areca.terrain(dem, ["slope", "hillshade"])
+        np.testing.assert_array_equal(file.read(), expected.values)
+
+
+def test_bands_of_a_file_can_be_named(tmp_path):
+    path, out = tmp_path / "scene.tif", tmp_path / "out.tif"
+    cube = drawn_cube()
+    cube.drop_vars("band").rio.to_raster(path)
+
+    assert run(path, "--bands", "ndvi", "--names", "red,nir", "--out", out) == 0
+
+    with rasterio.open(out) as file:
+        expected = areca.stack_features(cube, ["ndvi"])
+        np.testing.assert_array_equal(file.read(), expected.values)
+
+
+def test_only_the_bands_that_are_needed_are_read_and_each_block_once(
+    scene, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    reads, real = [], featuring.read_scenes
+
+    def counted(scenes, bands, geobox):
+        reads.append((tuple(bands), tuple(geobox.shape)))
+        return real(scenes, bands, geobox)
+
+    monkeypatch.setattr(featuring, "read_scenes", counted)
+    run(scene, "--bands", "std(nir, 5),mean(nir, 5),sobel(nir)", "--out",
+        tmp_path / "out.tif")  # fmt: skip
+    assert len(reads) == 3 * 4
+    assert {bands for bands, _ in reads} == {("nir",)}
+    assert reads[0][1] == (132, 132)
+
+
+def test_what_there_is_is_listed_a_line_each(capsys):
+    assert run("--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.strip().startswith("std(band, window=5)") for line in lines)
+    assert any(line.strip().startswith("ndvi ") for line in lines)
+    assert len(lines) > 250
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--bands", "ndvj"], "did you mean 'ndvi'"),
+        (["--bands", "ndvi", "--names", "red"], "--names has 1 names"),
+        (["--bands", "evi"], "no ['blue']"),
+        (["--bands", "evi"], "--names red,green,blue,nir"),
+        ([], "needs imagery, --bands and --out"),
+        (["--bands", "red,red"], "different names"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(scene, tmp_path, capsys, words, message):
+    assert run(scene, *words, "--out", tmp_path / "out.tif") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_file_is_not_replaced_unasked(scene, tmp_path, capsys):
+    out = tmp_path / "out.tif"
+    out.write_bytes(b"mine")
+    assert run(scene, "--bands", "red", "--out", out) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert run(scene, "--bands", "red", "--out", out, "--overwrite") == 0
+
+
+def test_commas_in_brackets_do_not_cut():
+    assert split_features(["red, std(nir, 7)", "a = max(red, nir)"]) == [
+        "red", "std(nir, 7)", "a = max(red, nir)",
+    ]  # fmt: skip

@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from areca.catalog import open_cube, search
+    from areca.catalog import (
+        open_cube,
+        read_cube,
+        search,
+        write_cube,
+        write_overviews,
+    )
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import stack_features
     from areca.inference import Prediction, PredictOptions, predict
@@ -53,13 +59,16 @@ _HOMES = {
     "open_cube": "areca.catalog",
     "polygonize": "areca.objects",
     "predict": "areca.inference",
+    "read_cube": "areca.catalog",
     "read_objects": "areca.measures",
     "search": "areca.catalog",
     "spacing": "areca.measures",
     "stack_features": "areca.features",
     "summarize": "areca.measures",
     "summarize_cells": "areca.measures",
+    "write_cube": "areca.catalog",
     "write_objects": "areca.measures",
+    "write_overviews": "areca.catalog",
 }
 
 __all__ = [
@@ -83,13 +92,16 @@ __all__ = [
     "open_cube",
     "polygonize",
     "predict",
+    "read_cube",
     "read_objects",
     "search",
     "spacing",
     "stack_features",
     "summarize",
     "summarize_cells",
+    "write_cube",
     "write_objects",
+    "write_overviews",
 ]
 
 

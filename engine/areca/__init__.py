@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from areca.catalog import open_cube, search
+    from areca.catalog import (
+        open_cube,
+        read_cube,
+        search,
+        write_cube,
+        write_overviews,
+    )
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import (
         Statistics,
@@ -72,6 +78,7 @@ _HOMES = {
     "pack_model": "areca.models.pack",
     "polygonize": "areca.objects",
     "predict": "areca.inference",
+    "read_cube": "areca.catalog",
     "read_objects": "areca.measures",
     "search": "areca.catalog",
     "spacing": "areca.measures",
@@ -81,7 +88,9 @@ _HOMES = {
     "summarize_cells": "areca.measures",
     "terrain": "areca.features",
     "texture": "areca.features",
+    "write_cube": "areca.catalog",
     "write_objects": "areca.measures",
+    "write_overviews": "areca.catalog",
 }
 
 __all__ = [
@@ -112,6 +121,7 @@ __all__ = [
     "pack_model",
     "polygonize",
     "predict",
+    "read_cube",
     "read_objects",
     "search",
     "spacing",
@@ -121,7 +131,9 @@ __all__ = [
     "summarize_cells",
     "terrain",
     "texture",
+    "write_cube",
     "write_objects",
+    "write_overviews",
 ]
 
 

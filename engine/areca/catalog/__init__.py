@@ -23,6 +23,9 @@ from areca.catalog.scenes import (
     select,
 )
 from areca.catalog.search import has_collections, search
+from areca.catalog.zarr_cube import read_cube, write_cube
+from areca.catalog.zarr_overviews import write_overviews
+from areca.catalog.zarr_place import write_place
 
 __all__ = [
     "ByteEstimate",
@@ -40,6 +43,7 @@ __all__ = [
     "open_cube",
     "origin_of",
     "read_aoi",
+    "read_cube",
     "read_mosaic",
     "read_scenes",
     "read_scenes_native",
@@ -47,4 +51,7 @@ __all__ = [
     "search",
     "select",
     "set_origin",
+    "write_cube",
+    "write_overviews",
+    "write_place",
 ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
-from pyproj import CRS
 
+from areca.catalog import write_place
 from areca.inference import FILL, class_attributes
 from areca.tiles import Window
 
@@ -108,24 +107,11 @@ def _attributes(name: str, kind: str, predictor: Predictor) -> dict[str, Any]:
 
 
 def _write_place(group: zarr.Group, window: Window, predictor: Predictor) -> None:
-    """Write the coordinates of pixel centres and the CRS, as CF and rioxarray do."""
+    """Write where the arrays lie."""
     lattice = predictor.lattice
-    affine = lattice.geobox(window).affine
-    crs = CRS.from_user_input(lattice.crs)
     # From absolute pixels, so that a pixel has one coordinate in every run.
     cols = np.arange(window.col0, window.col1, dtype=np.float64) + 0.5
     rows = np.arange(window.row0, window.row1, dtype=np.float64) + 0.5
     x, _ = lattice.to_crs(cols, np.zeros(1))
     _, y = lattice.to_crs(np.zeros(1), rows)
-    for name, values in (("x", x), ("y", y)):
-        axis = group.create_array(
-            name, shape=values.shape, dtype="float64", dimension_names=(name,)
-        )
-        axis[:] = values
-    place = group.create_array("spatial_ref", shape=(), dtype="int64")
-    place.attrs.update(
-        {
-            **json.loads(json.dumps(crs.to_cf(), default=float)),
-            "GeoTransform": " ".join(map(repr, affine.to_gdal())),
-        }
-    )
+    write_place(group, lattice.geobox(window), x, y)

@@ -1,0 +1,117 @@
+"""A Zarr cube in a folder or an object store: its shards, there or written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import fsspec
+import numpy as np
+import zarr
+
+from areca.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ARRAY = "cube"
+"""Name of the array that holds the pixels."""
+_SHARD = re.compile(rf"/{ARRAY}/c/((?:\d+/)*\d+)$")
+"""The key of a shard; what a writer that was killed leaves has another ending."""
+
+Shard = tuple[int, ...]
+"""Position of a shard: one number a dimension, counted in shards."""
+
+
+@dataclass(frozen=True)
+class ZarrStore:
+    """Where a cube is kept. Small; it travels with every task."""
+
+    path: str
+    """Folder, or address such as s3://bucket/cube.zarr."""
+    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What fsspec needs to reach it; never printed, it may hold a secret."""
+
+    def create(self, attributes: dict[str, Any]) -> None:
+        """Make the group of a cube where nothing is.
+
+        Args:
+            attributes: Of the group; they are there as soon as the group is.
+
+        Raises:
+            InputError: Something else is there; it is left as it is.
+        """
+        files, root = self._files()
+        if files.exists(root) and files.ls(root, detail=False):
+            raise InputError(
+                f"{self.path} is not empty and holds no cube that areca wrote; give a "
+                "new path"
+            )
+        zarr.create_group(
+            self.path,
+            zarr_format=3,
+            attributes=attributes,
+            storage_options=self._options(),
+        )
+
+    def exists(self) -> bool:
+        """Return whether a group is there."""
+        files, root = self._files()
+        return bool(files.exists(f"{root}/zarr.json"))
+
+    def group(self, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+        """Return the group of the cube.
+
+        Args:
+            mode: To read only, or also to write.
+        """
+        return zarr.open_group(
+            self.path, mode=mode, zarr_format=3, storage_options=self._options()
+        )
+
+    def array(self, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
+        """Return the pixels.
+
+        Args:
+            mode: To read only, or also to write.
+
+        Raises:
+            InputError: There is no cube that areca wrote.
+        """
+        found = self.group(mode).get(ARRAY) if self.exists() else None
+        if not isinstance(found, zarr.Array):
+            raise InputError(
+                f"{self.path} holds no cube that areca wrote; write one with "
+                "areca.write_cube, or open other Zarr data with xarray.open_zarr"
+            )
+        return found
+
+    def written(self) -> set[Shard]:
+        """Return the shards that are there; a shard is written whole or not at all."""
+        files, root = self._files()
+        files.invalidate_cache()
+        keys = map(_SHARD.search, files.find(f"{root}/{ARRAY}/c"))
+        return {tuple(map(int, key[1].split("/"))) for key in keys if key}
+
+    def write(self, shard: Shard, values: NDArray[Any]) -> None:
+        """Write one shard, also one that is all nodata: its being there says done.
+
+        Args:
+            shard: Which one.
+            values: All of its pixels; fewer at the far edges of the array.
+        """
+        array = self.array("r+").with_config({"write_empty_chunks": True})
+        edges = array.shards or array.chunks
+        steps = zip(shard, edges, np.shape(values), strict=True)
+        array[tuple(slice(n * edge, n * edge + size) for n, edge, size in steps)] = (
+            values
+        )
+
+    def _files(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        files, root = fsspec.core.url_to_fs(self.path, **self.storage_options)
+        return files, str(root).rstrip("/")
+
+    def _options(self) -> dict[str, Any] | None:
+        # zarr refuses options for a folder, even empty ones.
+        return self.storage_options or None

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from areca.catalog import open_cube, search
+    from areca.catalog import CubeOptions, open_cube, search
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import stack_features
     from areca.inference import Prediction, PredictOptions, predict
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CountCalibration": "areca.measures",
+    "CubeOptions": "areca.catalog",
     "ExportOptions": "areca.exports",
     "Exported": "areca.exports",
     "GapOptions": "areca.measures",
@@ -64,6 +65,7 @@ _HOMES = {
 
 __all__ = [
     "CountCalibration",
+    "CubeOptions",
     "ExportOptions",
     "Exported",
     "GapOptions",

@@ -6,6 +6,7 @@ from areca.catalog.grids import grid_of
 from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
 from areca.catalog.normalise import normalise_items
+from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of, set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
 from areca.catalog.reader import (
@@ -25,6 +26,7 @@ from areca.catalog.search import has_collections, search
 
 __all__ = [
     "ByteEstimate",
+    "CubeOptions",
     "Scene",
     "SceneBand",
     "canonical_order",

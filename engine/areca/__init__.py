@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from areca.catalog import CubeOptions, open_cube, search
+    from areca.catalog import CubeOptions, Mask, composite, open_cube, search
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import stack_features
     from areca.inference import Prediction, PredictOptions, predict
@@ -38,6 +38,7 @@ _HOMES = {
     "ExportOptions": "areca.exports",
     "Exported": "areca.exports",
     "GapOptions": "areca.measures",
+    "Mask": "areca.catalog",
     "MeasureOptions": "areca.measures",
     "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
@@ -45,6 +46,7 @@ _HOMES = {
     "SummaryOptions": "areca.measures",
     "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
+    "composite": "areca.catalog",
     "export_objects": "areca.exports",
     "export_raster": "areca.exports",
     "find_gaps": "areca.measures",
@@ -69,6 +71,7 @@ __all__ = [
     "ExportOptions",
     "Exported",
     "GapOptions",
+    "Mask",
     "MeasureOptions",
     "PolygonOptions",
     "PredictOptions",
@@ -76,6 +79,7 @@ __all__ = [
     "SummaryOptions",
     "bounding_geometry",
     "circles",
+    "composite",
     "export_objects",
     "export_raster",
     "find_gaps",

@@ -1,10 +1,12 @@
 """STAC catalogues to scenes, exact windows and lazy cubes."""
 
 from areca.catalog.aoi import read_aoi
+from areca.catalog.composite import composite
 from areca.catalog.cube import open_cube
 from areca.catalog.grids import grid_of
 from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
+from areca.catalog.masks import Mask
 from areca.catalog.normalise import normalise_items
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of, set_origin
@@ -27,11 +29,13 @@ from areca.catalog.search import has_collections, search
 __all__ = [
     "ByteEstimate",
     "CubeOptions",
+    "Mask",
     "Scene",
     "SceneBand",
     "canonical_order",
     "choose_bands",
     "close_idle",
+    "composite",
     "configure_gdal",
     "estimate_bytes",
     "grid_of",

@@ -104,7 +104,7 @@ def lazy_pixels(
             f"than {MAX_CHUNKS} chunks; use a smaller area, or areca run for a region"
         )
     told = [[[part.to_dict() for part in a.parts] for a in found] for found in layers]
-    name = "areca-cube-" + tokenize(told, str(reader), str(place), edge)
+    name = "areca-cube-" + tokenize(told, reader.key, str(place), edge)
     is_step = options.time != "mosaic"
     graph: dict[tuple[str | int, ...], tuple[ReadChunk]] = {}
     for time, found in enumerate(layers):
@@ -117,7 +117,7 @@ def lazy_pixels(
                     if ground is not None and ground.intersection(window) is not None
                 )  # fmt: skip
                 key = (name, time, 0, i, j) if is_step else (name, 0, i, j)
-                graph[key] = (ReadChunk(here, reader, window, is_step),)
+                graph[key] = (ReadChunk(here, reader.within(window), window, is_step),)
     chunks: tuple[tuple[int, ...], ...] = (
         *([(1,) * len(layers)] if is_step else []),
         (len(reader.bands),),

@@ -14,13 +14,14 @@ from shapely import segmentize, transform, wkt
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.chunks import Place, lazy_pixels
 from areca.catalog.layers import LayerReader
+from areca.catalog.masks import polygons_on, split_masks
 from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
 from areca.catalog.pixels import covers, encoding_of
 from areca.catalog.roles import method_of
 from areca.catalog.scenes import check_names
-from areca.catalog.steps import steps_of
+from areca.catalog.steps import Step, steps_of
 from areca.catalog.target import CELL_PX, is_aligned, target_grid
 from areca.catalog.warp import Warp
 from areca.errors import AoiError, CatalogError, InputError
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     import dask.array as da
     import pystac
     from odc.geo.geobox import GeoBox
+    from shapely.geometry.base import BaseGeometry
 
     from areca.catalog.acquisitions import Acquisition
     from areca.catalog.aoi import Aoi
+    from areca.catalog.masks import Mask
     from areca.catalog.scenes import Scene
 
 
@@ -70,7 +73,10 @@ def open_cube(
         crs: The CRS of the cube; the items' own when left out, see above.
         resolution: Edge of a pixel, CRS units.
         geobox: The window to open; may reach beyond the items.
-        mask: Must be left out.
+        mask: Which pixels count: `areca.Mask("scl", drop=["cloud", "shadow"])`, a
+            vector file or geometry in degrees (pixels whose centre lies inside), or a
+            list of these. A masked pixel of an item is missing there, and the next
+            item shows through.
         options: Layers over time, resampling, size of chunks.
 
     Returns:
@@ -85,49 +91,62 @@ def open_cube(
         CatalogError: There are no items, or one cannot be used.
         BandError: An item lacks a band.
         AoiError: The area lies outside the items, or is too large for one cube.
-        InputError: `mask` is given, or `aoi` and `geobox` both.
+        InputError: `aoi` and `geobox` are both given, or `mask` is none.
     """  # noqa: DOC502 - some come from the helpers
     options = options or CubeOptions()
     listed = list(items)
     if not listed:
         raise CatalogError("no items to open; widen the search")
-    _check_asked(mask=mask, both=aoi is not None and geobox is not None)
+    if aoi is not None and geobox is not None:
+        raise InputError("aoi and geobox both say what to open; give one of them")
     check_names(bands)
+    quality, area = split_masks(mask)
+    needed = list(dict.fromkeys([*bands, *(one.band for one in quality)]))
     origin = origin_of(listed)
-    found = normalise_acquisitions(listed, catalog_href=origin, bands=bands)
-    finest = [one.parts[0] for one in found]
+    found = normalise_acquisitions(listed, catalog_href=origin, bands=needed)
+    finest = [one.with_bands(bands)[0][0] for one in found]
     grid = target_grid(finest, crs=crs, resolution=resolution, geobox=geobox)
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
     height, width = geobox.shape if geobox is not None else grid.shape
     if aoi is not None:
         row, col, height, width = _crop(grid, aoi, finest)
     place = Place(grid, row, col, int(height), int(width))
-    reader = _reader(found, tuple(bands), place, options)
     steps = steps_of(found, options.time)
+    masks = quality, None if area is None else polygons_on(area, str(grid.crs))
+    reader = _reader(steps, tuple(bands), place, masks, options)
     pixels = lazy_pixels([step.found for step in steps], reader, place, options)
     cube = _label(pixels, place, reader, found, [step.time for step in steps])
     return cube if aoi is None else cube.assign_attrs(cropped_to_area=True)
 
 
 def _reader(
-    found: Sequence[Acquisition],
+    steps: Sequence[Step],
     bands: tuple[str, ...],
     place: Place,
+    masks: tuple[tuple[Mask, ...], tuple[BaseGeometry, ...] | None],
     options: CubeOptions,
 ) -> LayerReader:
     lattice = Lattice.of(place.grid, core_px=CELL_PX)
-    scenes = [one.parts[0] for one in found]
+    quality, area = masks
 
     def is_covered() -> bool:
-        is_own = all(is_aligned(part, lattice) for one in found for part in one.parts)
-        return is_own and covers(scenes, place.geobox)
+        is_whole = not quality and area is None
+        return is_whole and all(
+            all(is_aligned(part, lattice) for one in step.found for part in one.parts)
+            and covers([one.parts[0] for one in step.found], place.geobox)
+            for step in steps
+        )
 
-    all_bands = [one.band(name) for one in found for name in bands]
+    all_bands = [
+        one.band(name) for step in steps for one in step.found for name in bands
+    ]
     return LayerReader(
         bands=bands,
         lattice=lattice,
         encoding=encoding_of(all_bands, is_covered=is_covered),
         methods=tuple(sorted(options.resampling.items())),
+        masks=quality,
+        area=area,
     )
 
 
@@ -192,15 +211,6 @@ def _bounds_of(one: Acquisition, reader: LayerReader) -> list[float]:
         return [c, f + height * e, c + width * a, f]
     ground = reader.ground(one)
     return [] if ground is None else list(reader.lattice.geobox(ground).boundingbox)
-
-
-def _check_asked(*, mask: object, both: bool) -> None:
-    if mask is not None:
-        raise InputError(
-            f"mask={mask!r} is not supported by the direct reader yet; leave it out"
-        )
-    if both:
-        raise InputError("aoi and geobox both say what to open; give one of them")
 
 
 def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, int, int]:

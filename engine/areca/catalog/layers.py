@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio.windows import Window as RasterWindow
+from shapely import to_wkb
 
+from areca.catalog.masks import inside, touching
 from areca.catalog.mosaic import lay_mosaic
+from areca.catalog.pixels import Encoding
 from areca.catalog.reader import read_file, read_scene
 from areca.catalog.target import ground_window, is_aligned
 from areca.catalog.warp import Warp
@@ -18,13 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
 
     from areca.catalog.acquisitions import Acquisition
-    from areca.catalog.pixels import Encoding
+    from areca.catalog.masks import Mask
     from areca.catalog.scenes import Scene, SceneBand
     from areca.tiles import Lattice
 
     Pixels = tuple[NDArray[Any], NDArray[np.bool_] | None]
+
+
+_CODES = Encoding(np.dtype(np.float64), np.nan)
+"""Holds the whole numbers of any quality band, and what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,22 @@ class LayerReader:
     encoding: Encoding
     methods: tuple[tuple[str, str], ...] = ()
     """Resampling by name of band, see `areca.catalog.roles.method_of`."""
+    masks: tuple[Mask, ...] = ()
+    """What quality bands must not show."""
+    area: tuple[BaseGeometry, ...] | None = None
+    """Polygons in the CRS of the grid; pixels outside are missing. None: no area."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others, for the names of a graph."""
+        area = None if self.area is None else to_wkb(self.area).tolist()
+        return str(replace(self, area=None)), area
+
+    def within(self, window: Window) -> LayerReader:
+        """Return the same with only those polygons of the area that touch a window."""
+        if self.area is None:
+            return self
+        return replace(self, area=touching(self.area, self.lattice, window))
 
     def read(self, found: Sequence[Acquisition], window: Window) -> NDArray[Any]:
         """Read a window.
@@ -61,8 +85,13 @@ class LayerReader:
                 sources.append(_Source(one, self, window, part, number))
         shape = (len(self.bands), window.height, window.width)
         dtype, nodata = self.encoding
-        mosaic = lay_mosaic(sources, shape, dtype)
-        return mosaic.filled(0 if nodata is None else nodata)
+        fill = 0 if nodata is None else nodata
+        if self.area is None:
+            return lay_mosaic(sources, shape, dtype).filled(fill)
+        within = inside(self.area, self.lattice, window)
+        pixels = lay_mosaic(sources if within.any() else [], shape, dtype).filled(fill)
+        pixels[:, ~within] = fill
+        return pixels
 
     def ground(self, one: Acquisition) -> Window | None:
         """Return the pixels of the grid around an acquisition, None if it has none."""
@@ -97,7 +126,15 @@ class _Source:
                 pixels, valid = values, seen
                 continue
             pixels[positions], valid[positions] = values, seen
+        for mask in self.how.masks:
+            valid = valid & self._kept(mask, place)
         return pixels, None if valid.all() else valid
+
+    def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
+        ((scene, _),) = self.one.with_bands([mask.band])
+        stored = replace(self.how, encoding=_CODES)
+        values, seen = read_part(scene, [self.one.band(mask.band)], place, stored)
+        return mask.keeps(values[0], seen[0])
 
 
 def read_part(

@@ -34,6 +34,7 @@ def search(
     collections: Sequence[str] | None = None,
     aoi: Aoi | None = None,
     datetime: str | None = None,
+    max_cloud: float | None = None,
     limit: int | None = None,
 ) -> list[pystac.Item]:
     """Find items in a STAC API, a static catalogue, a folder of GeoTIFFs or one file.
@@ -48,6 +49,8 @@ def search(
         aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
         datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
             Not for GeoTIFFs without a catalogue, whose date is not known.
+        max_cloud: Leave out items with more clouds, percent (`eo:cloud_cover`); items
+            that do not tell stay.
         limit: Keep only the newest so many; of GeoTIFFs the first by id.
 
     Returns:
@@ -66,6 +69,7 @@ def search(
         collections=None if collections is None else tuple(collections),
         aoi=None if aoi is None else read_aoi(aoi),
         datetime=datetime,
+        max_cloud=max_cloud,
     )
     if datetime is not None and is_bare(place):
         raise CatalogError(
@@ -76,7 +80,9 @@ def search(
     in_time = [
         item
         for item in _find(place, query)
-        if query.wants_collection(item.collection_id) and query.wants_time(item)
+        if query.wants_collection(item.collection_id)
+        and query.wants_time(item)
+        and query.wants_sky(item)
     ]
     found = [item for item in in_time if query.wants_place(item)]
     if not found:

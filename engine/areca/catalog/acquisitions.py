@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from areca.catalog.roles import is_categorical
 from areca.errors import BandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from areca.catalog.scenes import Scene, SceneBand
 
@@ -45,6 +46,18 @@ class Acquisition:
             found.setdefault(holders[0], []).append(position)
         return [(self.parts[i], found[i]) for i in sorted(found)]
 
+    def with_scales(self, given: Mapping[str, tuple[float, float]]) -> Acquisition:
+        """Return the same with other scales and offsets.
+
+        Args:
+            given: By name or alias of a band; `*` means all that hold no classes.
+        """
+        if not given:
+            return self
+        bands = [tuple(_rescaled(b, given) for b in part.bands) for part in self.parts]
+        parts = zip(self.parts, bands, strict=True)
+        return Acquisition(tuple(replace(part, bands=those) for part, those in parts))
+
     def band(self, name: str) -> SceneBand:
         """Return a band by name or alias.
 
@@ -56,6 +69,16 @@ class Acquisition:
         if band is None:
             raise BandError(f"item {self.id!r} has no band {name!r}")
         return band
+
+
+def _rescaled(band: SceneBand, given: Mapping[str, tuple[float, float]]) -> SceneBand:
+    names = [name for name in (band.name, *band.aliases) if name in given]
+    if not names and not is_categorical(band) and "*" in given:
+        names = ["*"]
+    if not names:
+        return band
+    scale, offset = given[names[0]]
+    return replace(band, scale=float(scale), offset=float(offset))
 
 
 def in_canonical_order(found: Iterable[Acquisition]) -> list[Acquisition]:

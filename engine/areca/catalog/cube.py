@@ -12,7 +12,10 @@ from pyproj import Transformer
 from shapely import segmentize, transform, wkt
 
 from areca.catalog.aoi import distance_km, read_aoi
+from areca.catalog.backends import reader_named
 from areca.catalog.chunks import Place, lazy_pixels
+from areca.catalog.duplicates import without_duplicates
+from areca.catalog.gdal import set_gdal
 from areca.catalog.layers import LayerReader
 from areca.catalog.masks import polygons_on, split_masks
 from areca.catalog.normalise import normalise_acquisitions
@@ -21,6 +24,7 @@ from areca.catalog.origins import origin_of
 from areca.catalog.pixels import covers, encoding_of
 from areca.catalog.roles import method_of
 from areca.catalog.scenes import check_names
+from areca.catalog.signing import signer_named, signing
 from areca.catalog.steps import Step, steps_of
 from areca.catalog.target import CELL_PX, is_aligned, target_grid
 from areca.catalog.warp import Warp
@@ -103,7 +107,11 @@ def open_cube(
     quality, area = split_masks(mask)
     needed = list(dict.fromkeys([*bands, *(one.band for one in quality)]))
     origin = origin_of(listed)
-    found = normalise_acquisitions(listed, catalog_href=origin, bands=needed)
+    kept, again = without_duplicates(listed)
+    set_gdal(options.gdal.items())
+    with signing(signer_named(options.sign)):
+        found = normalise_acquisitions(kept, catalog_href=origin, bands=needed)
+    found = [one.with_scales(options.scale_offset) for one in found]
     finest = [one.with_bands(bands)[0][0] for one in found]
     grid = target_grid(finest, crs=crs, resolution=resolution, geobox=geobox)
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
@@ -116,6 +124,8 @@ def open_cube(
     reader = _reader(steps, tuple(bands), place, masks, options)
     pixels = lazy_pixels([step.found for step in steps], reader, place, options)
     cube = _label(pixels, place, reader, found, [step.time for step in steps])
+    if again:
+        cube.attrs["duplicates"] = sorted(item.id for item in again)
     return cube if aoi is None else cube.assign_attrs(cropped_to_area=True)
 
 
@@ -137,6 +147,8 @@ def _reader(
             for step in steps
         )
 
+    for part in (part for step in steps for one in step.found for part in one.parts):
+        reader_named(options.reader).check(part, part.bands)
     all_bands = [
         one.band(name) for step in steps for one in step.found for name in bands
     ]
@@ -147,6 +159,9 @@ def _reader(
         methods=tuple(sorted(options.resampling.items())),
         masks=quality,
         area=area,
+        backend=options.reader,
+        sign=signer_named(options.sign),
+        gdal=tuple(sorted(options.gdal.items())),
     )
 
 

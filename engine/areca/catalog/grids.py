@@ -105,6 +105,11 @@ def transformer(one: str, other: str) -> Transformer:
     return Transformer.from_crs(_parsed(one), _parsed(other), always_xy=True)
 
 
+def is_geographic(crs: str) -> bool:
+    """Return whether a CRS is in degrees."""
+    return bool(_parsed(crs).is_geographic)
+
+
 def crs_name(crs: CRS) -> str:
     """Return the authority string of a CRS where it has one, else its WKT."""
     authority = crs.to_authority(min_confidence=100)

@@ -9,10 +9,13 @@ import numpy as np
 from rasterio.windows import Window as RasterWindow
 from shapely import to_wkb
 
+from areca.catalog.backends import reader_named
+from areca.catalog.gdal import set_gdal
 from areca.catalog.masks import inside, touching
 from areca.catalog.mosaic import lay_mosaic
 from areca.catalog.pixels import Encoding
 from areca.catalog.reader import read_file, read_scene
+from areca.catalog.signing import Signer, signing
 from areca.catalog.target import ground_window, is_aligned
 from areca.catalog.warp import Warp
 from areca.tiles import Window
@@ -47,6 +50,12 @@ class LayerReader:
     """Resampling by name of band, see `areca.catalog.roles.method_of`."""
     masks: tuple[Mask, ...] = ()
     """What quality bands must not show."""
+    backend: str = "direct"
+    """Who reads stored pixels, see `areca.catalog.backends`."""
+    sign: Signer | None = None
+    """Signs links when files are opened."""
+    gdal: tuple[tuple[str, str], ...] = ()
+    """Options of GDAL for the process that reads."""
     area: tuple[BaseGeometry, ...] | None = None
     """Polygons in the CRS of the grid; pixels outside are missing. None: no area."""
 
@@ -77,6 +86,11 @@ class LayerReader:
         Raises:
             ReadError: A file could not be read, or is not what its item says.
         """  # noqa: DOC502 - raised by the reader
+        set_gdal(self.gdal)
+        with signing(self.sign):
+            return self._read(found, window)
+
+    def _read(self, found: Sequence[Acquisition], window: Window) -> NDArray[Any]:
         sources = []
         for number, one in enumerate(found):
             box = self.ground(one)
@@ -148,12 +162,12 @@ def read_part(
     """
     if is_aligned(scene, how.lattice):
         return _as_it_is(scene, bands, place, how)
-    dtype = how.encoding.dtype
+    dtype, backend = how.encoding.dtype, reader_named(how.backend)
 
     def read(
         scene: Scene, wanted: Sequence[SceneBand], window: RasterWindow
     ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
-        return read_file(scene, wanted, window, dtype)
+        return read_file(scene, wanted, window, dtype, backend)
 
     warp = Warp.of(scene, how.lattice)
     stored = warp.read(bands, place, dict(how.methods), read)
@@ -175,7 +189,8 @@ def _as_it_is(
         return pixels, valid
     rows, cols = part.slices_in(ground)
     window = RasterWindow.from_slices(rows, cols)
-    values, seen = read_scene(scene, bands, window, how.encoding.dtype)
+    backend = reader_named(how.backend)
+    values, seen = read_scene(scene, bands, window, how.encoding.dtype, backend)
     there = (slice(None), *part.slices_in(place))
     if part == place:
         pixels = values

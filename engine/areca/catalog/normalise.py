@@ -15,6 +15,7 @@ from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
 from areca.catalog.projection import Projection, projection_of
+from areca.catalog.scales import corrected
 from areca.catalog.scenes import Scene, SceneBand, canonical_order, check_names
 from areca.errors import ArecaError, BandError, CatalogError, GridError
 
@@ -272,6 +273,7 @@ class _ItemReader:
 
     def _scene_band(self, band: AssetBand, names: dict[str, AssetBand]) -> SceneBand:
         mine = [name for name, other in names.items() if other == band]
+        band = corrected(band, self.item)
         common = band.common if band.common in mine else None
         own = band.own if band.own in mine else None
         name = common or own or mine[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rasterio.windows import Window as RasterWindow
 
+from areca.catalog.backends import DIRECT, PixelReader
 from areca.catalog.gdal import (
     READ_FAULTS,
     configure_gdal,
@@ -162,6 +163,7 @@ def read_scene(
     bands: Sequence[SceneBand],
     window: RasterWindow,
     dtype: np.dtype[Any],
+    backend: PixelReader = DIRECT,
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Read a window of one scene.
 
@@ -177,7 +179,7 @@ def read_scene(
     valid: NDArray[np.bool_] | None = None
     for positions in files.values():
         chosen = [bands[position] for position in positions]
-        raw, masks = read_file(scene, chosen, window, dtype)
+        raw, masks = read_file(scene, chosen, window, dtype, backend)
         if len(files) == 1 and raw.dtype == dtype and not _is_scaled(chosen):
             pixels = raw  # as it came: no copy, and the memory above was never touched
         else:
@@ -214,6 +216,7 @@ def read_file(
     bands: Sequence[SceneBand],
     window: RasterWindow,
     dtype: np.dtype[Any],
+    backend: PixelReader = DIRECT,
 ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
     """Read bands of one file, a remote one twice before giving up.
 
@@ -232,7 +235,7 @@ def read_file(
                 check_file(file, scene)
                 wrong = numbers_fault(file, dtype)
                 if not wrong:
-                    raw = file.read([band.index for band in bands], window=window)
+                    raw = backend.read(file, scene, bands, window)
                     return raw, _masks(file, bands, window, raw)
             raise NumberTypeError(wrong)  # outside: the file is good, and stays open
         except (*READ_FAULTS, CatalogError, IndexError) as err:

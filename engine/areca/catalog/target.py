@@ -136,6 +136,9 @@ def _own_grid(
         return None
     if crs is not None and not same_crs(crs, str(grid.crs)):
         return None
+    across = grid.shape[1] * grid.affine.a
+    if CRS.from_user_input(str(grid.crs)).is_geographic and across > 180:
+        return None  # both sides of the 180th meridian, and nothing between
     pixel = (grid.affine.a, -grid.affine.e)
     if resolution is not None and any(
         not math.isclose(abs(resolution), size, rel_tol=1e-6) for size in pixel

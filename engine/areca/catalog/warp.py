@@ -18,7 +18,7 @@ from affine import Affine
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window as RasterWindow
 
-from areca.catalog.grids import transformer
+from areca.catalog.grids import is_geographic, transformer
 from areca.catalog.roles import method_of
 from areca.tiles import Window
 
@@ -197,5 +197,9 @@ def _source_pixels(
     """Return pixels of the grid as fractional columns and rows of a scene."""
     x, y = lattice.to_crs(col, row)
     x, y = transformer(lattice.crs, scene.crs).transform(x, y)
+    if is_geographic(scene.crs):
+        # Across the 180th meridian the next place is the nearest, not a turn away.
+        middle = scene.transform[2] + scene.shape[1] * scene.transform[0] / 2
+        x = middle + (x - middle + 180) % 360 - 180
     a, b, c, d, e, f = tuple(~Affine(*scene.transform))[:6]
     return a * x + b * y + c, d * x + e * y + f

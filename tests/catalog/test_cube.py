@@ -230,7 +230,6 @@ def test_a_cube_computes_in_processes(write_tiff):
         ({"crs": "EPSG:0"}, GridError, "unknown CRS"),
         ({"crs": "EPSG:3857"}, GridError, "not in true metres there"),
         ({"resolution": 0}, GridError, "positive number, got 0"),
-        ({"mask": "clouds"}, InputError, "mask='clouds' is not supported"),
         ({"aoi": "10,10,11,11"}, AoiError, r"outside the items, [\d,]+\.\d km"),
         ({"bands": ["swir"]}, BandError, r"no band \['swir'\]"),
         ({"bands": []}, BandError, "bands must be"),

@@ -6,10 +6,9 @@ A scene of four bands (uint8, drawn from a seed, deflate, tiles of 512 px) as on
 pixel-interleaved file and as four files of one band, from the disk and over HTTP on
 loopback by a server of a process of its own that waits before each answer. All arms
 read the same window, which starts off the tiles, in chunks of 1024 px with the same
-number of threads, into the same array; each in a fresh process, imports and a first small read not
-counted.
-What an arm read is compared with rasterio's by a checksum, and a difference stops the
-program. Samples are pixels times bands.
+number of threads, into the same array; each in a fresh process, imports and a first
+small read not counted. What an arm read is compared with rasterio's by a checksum, and
+a difference stops the program. Samples are pixels times bands.
 """
 
 from __future__ import annotations

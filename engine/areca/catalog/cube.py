@@ -182,7 +182,9 @@ def _label(
         pixels,
         dims=("time", "band", "y", "x")[-pixels.ndim :],
         coords=coords,
-        attrs={"items": [_item_attrs(one, reader) for one in found]},
+        attrs={
+            "items": [_item_attrs(one, reader) for one in found if reader.ground(one)]
+        },
         name="areca",
     )
     cube = cube.rio.write_crs(str(place.grid.crs))
@@ -225,7 +227,7 @@ def _bounds_of(one: Acquisition, reader: LayerReader) -> list[float]:
         height, width = scene.shape
         return [c, f + height * e, c + width * a, f]
     ground = reader.ground(one)
-    return [] if ground is None else list(reader.lattice.geobox(ground).boundingbox)
+    return list(reader.lattice.geobox(ground).boundingbox) if ground else []
 
 
 def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, int, int]:

@@ -289,10 +289,11 @@ def test_all_items_of_the_shared_catalogue_are_understood(shared_data):
     assert len(scenes) == len(items) >= 440
 
 
-def test_every_item_of_the_shared_catalogue_opens_as_a_cube(shared_data):
-    items = search(shared_data / "stac_catalog")
+def test_items_of_the_shared_catalogue_open_as_cubes(shared_data):
+    items = search(shared_data / "stac_catalog")[::11]
     scenes = normalise_items(items, catalog_href=shared_data)
     names = {(scene.collection, scene.id): scene.bands[0].name for scene in scenes}
+    assert len({scene.collection for scene in scenes}) >= 4
     for item in items:
         cube = open_cube([item], bands=[names[item.collection_id, item.id]])
         assert cube.size

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from areca.catalog import (
+        CubeOptions,
+        Mask,
+        composite,
         open_cube,
         read_cube,
         search,
@@ -52,9 +55,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CountCalibration": "areca.measures",
+    "CubeOptions": "areca.catalog",
     "ExportOptions": "areca.exports",
     "Exported": "areca.exports",
     "GapOptions": "areca.measures",
+    "Mask": "areca.catalog",
     "MeasureOptions": "areca.measures",
     "ModelCard": "areca.models.card",
     "PolygonOptions": "areca.objects",
@@ -64,6 +69,7 @@ _HOMES = {
     "SummaryOptions": "areca.measures",
     "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
+    "composite": "areca.catalog",
     "enhance": "areca.features",
     "export_objects": "areca.exports",
     "export_raster": "areca.exports",
@@ -95,9 +101,11 @@ _HOMES = {
 
 __all__ = [
     "CountCalibration",
+    "CubeOptions",
     "ExportOptions",
     "Exported",
     "GapOptions",
+    "Mask",
     "MeasureOptions",
     "ModelCard",
     "PolygonOptions",
@@ -107,6 +115,7 @@ __all__ = [
     "SummaryOptions",
     "bounding_geometry",
     "circles",
+    "composite",
     "enhance",
     "export_objects",
     "export_raster",

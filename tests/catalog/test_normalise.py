@@ -18,6 +18,7 @@ from areca.catalog import (
     choose_bands,
     grid_of,
     normalise_items,
+    open_cube,
     search,
 )
 from areca.errors import BandError, CatalogError, GridError, InputError
@@ -286,6 +287,17 @@ def test_all_items_of_the_shared_catalogue_are_understood(shared_data):
     items = search(shared_data / "stac_catalog")
     scenes = normalise_items(items, catalog_href=shared_data)
     assert len(scenes) == len(items) >= 440
+
+
+def test_items_of_the_shared_catalogue_open_as_cubes(shared_data):
+    items = search(shared_data / "stac_catalog")[::11]
+    scenes = normalise_items(items, catalog_href=shared_data)
+    names = {(scene.collection, scene.id): scene.bands[0].name for scene in scenes}
+    assert len({scene.collection for scene in scenes}) >= 4
+    for item in items:
+        cube = open_cube([item], bands=[names[item.collection_id, item.id]])
+        assert cube.size
+        assert cube.chunks
 
 
 def test_dates_of_one_quarter_quad_do_not_share_a_grid(shared_data):

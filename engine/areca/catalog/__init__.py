@@ -1,12 +1,15 @@
 """STAC catalogues to scenes, exact windows and lazy cubes."""
 
 from areca.catalog.aoi import read_aoi
+from areca.catalog.composite import composite
 from areca.catalog.cube import open_cube
 from areca.catalog.geotiffs import assumed_names
 from areca.catalog.grids import grid_of
 from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
+from areca.catalog.masks import Mask
 from areca.catalog.normalise import normalise_items
+from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of, set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
 from areca.catalog.reader import (
@@ -29,12 +32,15 @@ from areca.catalog.zarr_place import write_place
 
 __all__ = [
     "ByteEstimate",
+    "CubeOptions",
+    "Mask",
     "Scene",
     "SceneBand",
     "assumed_names",
     "canonical_order",
     "choose_bands",
     "close_idle",
+    "composite",
     "configure_gdal",
     "estimate_bytes",
     "grid_of",

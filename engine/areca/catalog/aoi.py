@@ -11,7 +11,7 @@ from pyproj import Geod
 from shapely import force_2d, make_valid
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import nearest_points
+from shapely.ops import nearest_points, unary_union
 
 from areca.errors import AoiError
 
@@ -60,6 +60,24 @@ def read_aoi(aoi: Aoi) -> BaseGeometry:
     )
 
 
+def span_of(geometry: BaseGeometry) -> float:
+    """Return the degrees of longitude that a geometry spans, the short way round.
+
+    Parts that meet at the 180th meridian (RFC 7946) are near to each other.
+    """
+    return min(_span(geometry, 0.0), _span(geometry, 360.0))
+
+
+def _span(geometry: BaseGeometry, turn: float) -> float:
+    bounds = [part.bounds for part in getattr(geometry, "geoms", [geometry])]
+    edges = [
+        (west + turn, east + turn) if east <= 0 else (west, east)
+        for west, _, east, _ in bounds
+    ]
+    first, last = min(west for west, _ in edges), max(east for _, east in edges)
+    return float(last - first)
+
+
 def distance_km(one: BaseGeometry, others: Sequence[BaseGeometry]) -> float:
     """Return the distance from a geometry to the nearest of others, all in degrees.
 
@@ -97,12 +115,15 @@ def _numbers(aoi: object) -> list[float] | None:
 
 def _from_box(numbers: list[float], aoi: object) -> BaseGeometry:
     west, south, east, north = numbers
-    if west >= east or south >= north:
+    is_across = west > east and east + 360 - west < 180 and -180 <= east <= west <= 180
+    if (west >= east and not is_across) or south >= north:
         raise AoiError(
-            f"the box {aoi!r} is empty or swapped: it must be W,S,E,N with W < E and "
-            "S < N. A box across the 180th meridian is not supported yet; give its two "
-            "halves one after the other"
+            f"the box {aoi!r} is empty or swapped: it must be W,S,E,N with S < N, and "
+            "W < E unless it crosses the 180th meridian"
         )
+    if is_across:
+        halves = (box(west, south, 180, north), box(-180, south, east, north))
+        return _check(unary_union([half for half in halves if half.area]), "the box")
     return _check(box(west, south, east, north), f"the box {aoi!r}")
 
 
@@ -149,10 +170,10 @@ def _check(geometry: BaseGeometry, name: str) -> BaseGeometry:
             f"{name} reaches ({west:g}, {south:g}, {east:g}, {north:g}), which are no "
             "degrees of longitude and latitude. Another CRS, or latitude first?"
         )
-    if east - west > 180:
+    if span_of(geometry) > 180:
         raise AoiError(
-            f"{name} spans {east - west:g} degrees of longitude, more than half the "
-            "globe. Does it cross the 180th meridian? Give its two halves"
+            f"{name} spans {span_of(geometry):g} degrees of longitude, more than half "
+            "the globe. Does it cross the 180th meridian? Give its two halves"
         )
     valid = make_valid(geometry)
     if not valid.area > 0:

@@ -10,6 +10,7 @@ from pystac.errors import STACError, STACTypeError
 from pystac_client import Client
 from pystac_client.exceptions import APIError, ParametersError
 from pystac_client.warnings import PystacClientWarning
+from shapely import box
 
 from areca.catalog.dates import parse_interval
 from areca.catalog.documents import MAX_ITEMS, Fetcher, make_item, unreadable
@@ -17,7 +18,7 @@ from areca.catalog.hrefs import redact
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     import pystac
@@ -47,25 +48,17 @@ def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]
     """
     seen: set[tuple[str, str]] = set()
     try:
-        for page in _pages(href, fetch, query):
-            features = page.get("features") or []
-            fresh = 0
-            for entry in features:
-                item = make_item(entry, href, is_own=False)
-                key = (item.collection_id or "", item.id)
-                fresh += key not in seen
+        for bbox in _boxes(query):
+            for item in _items(href, _pages(href, fetch, query, bbox)):
+                key = _key(item)
                 if key not in seen:
                     seen.add(key)
                     yield item
-            if features and not fresh:
-                raise CatalogError(
-                    f"{redact(href)} repeats its pages without end; tell its owner"
-                )
-            if len(seen) > MAX_ITEMS:
-                raise CatalogError(
-                    f"{redact(href)} finds more than {MAX_ITEMS} items for "
-                    f"{query.describe()}; ask for less"
-                )
+                if len(seen) > MAX_ITEMS:
+                    raise CatalogError(
+                        f"{redact(href)} finds more than {MAX_ITEMS} items for "
+                        f"{query.describe()}; ask for less"
+                    )
     except (
         APIError,
         ParametersError,
@@ -79,7 +72,33 @@ def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]
         raise CatalogError(unreadable(href, err)) from None
 
 
-def _pages(href: str, fetch: Fetcher, query: Query) -> Iterator[dict[str, Any]]:
+def _items(href: str, pages: Iterable[dict[str, Any]]) -> Iterator[pystac.Item]:
+    """Yield the items of the pages of one request.
+
+    Raises:
+        CatalogError: A page holds nothing that was not on an earlier one.
+    """
+    seen: set[tuple[str, str]] = set()
+    for page in pages:
+        features = page.get("features") or []
+        before = len(seen)
+        for entry in features:
+            item = make_item(entry, href, is_own=False)
+            seen.add(_key(item))
+            yield item
+        if features and len(seen) == before:
+            raise CatalogError(
+                f"{redact(href)} repeats its pages without end; tell its owner"
+            )
+
+
+def _key(item: pystac.Item) -> tuple[str, str]:
+    return item.collection_id or "", item.id
+
+
+def _pages(
+    href: str, fetch: Fetcher, query: Query, bbox: list[float] | None
+) -> Iterator[dict[str, Any]]:
     interval = parse_interval(query.datetime) if query.datetime else None
     with warnings.catch_warnings():
         # Servers that declare less than they can do are common; filters hold here too.
@@ -92,8 +111,19 @@ def _pages(href: str, fetch: Fetcher, query: Query) -> Iterator[dict[str, Any]]:
         search = client.search(
             method="POST" if "POST" in offered else "GET",
             collections=list(query.collections) if query.collections else None,
-            bbox=list(query.aoi.bounds) if query.aoi is not None else None,
+            bbox=bbox,
             datetime=list(interval) if interval else None,
             limit=PAGE,
         )
         yield from search.pages_as_dicts()
+
+
+def _boxes(query: Query) -> list[list[float] | None]:
+    """Return the boxes to ask for: two for an area across the 180th meridian."""
+    if query.aoi is None:
+        return [None]
+    west, _, east, _ = query.aoi.bounds
+    if east - west <= 180:
+        return [list(query.aoi.bounds)]
+    halves = (box(0, -90, 180, 90), box(-180, -90, 0, 90))
+    return [list(query.aoi.intersection(half).bounds) for half in halves]

@@ -44,6 +44,8 @@ class AssetBand:
     """Number of leading bands of the asset that its metadata describes as data."""
     scale: float
     offset: float
+    categorical: bool = False
+    """Whether the asset describes classes or bit fields."""
 
 
 def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
@@ -94,13 +96,17 @@ def asset_bands(
         for given in lists:
             entry |= given[index - 1] if index <= len(given) else {}
         band = _band(key, index, entry, header, described)
-        bands.append(replace(band, alone=count == 1, display=display))
+        classes = any(entry.get(k) or extra.get(k) for k in _CLASS_KEYS)
+        bands.append(
+            replace(band, alone=count == 1, display=display, categorical=bool(classes))
+        )
     return bands
 
 
 _COMMON_KEYS = frozenset(
     {"data_type", "nodata", "raster:scale", "raster:offset", "scale", "offset"}
 )
+_CLASS_KEYS = ("classification:classes", "classification:bitfields")
 
 
 def _entries(value: object) -> list[dict[str, Any]]:

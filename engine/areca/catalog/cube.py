@@ -1,46 +1,48 @@
-"""The lazy cube: a mosaic of items on their own grid, one Dask task a chunk."""
+"""The lazy cube: items on one pixel grid, one Dask task a chunk."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
-from affine import Affine
-from dask.base import tokenize
-from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from shapely import segmentize, transform, wkt
 
 from areca.catalog.aoi import distance_km, read_aoi
-from areca.catalog.grids import grid_of, same_crs, scene_box
-from areca.catalog.normalise import normalise_items
+from areca.catalog.backends import reader_named
+from areca.catalog.chunks import Place, lazy_pixels
+from areca.catalog.duplicates import without_duplicates
+from areca.catalog.gdal import set_gdal
+from areca.catalog.layers import LayerReader
+from areca.catalog.masks import polygons_on, split_masks
+from areca.catalog.normalise import normalise_acquisitions
+from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
-from areca.catalog.pixels import Encoding, encoding_of
-from areca.catalog.reader import read_scenes_native
-from areca.catalog.scenes import check_names, choose_bands
-from areca.errors import AoiError, CatalogError, GridError, InputError
-from areca.tiles import pixel_offset
+from areca.catalog.pixels import covers, encoding_of
+from areca.catalog.roles import method_of
+from areca.catalog.scenes import check_names
+from areca.catalog.signing import signer_named, signing
+from areca.catalog.steps import Step, steps_of
+from areca.catalog.target import CELL_PX, is_aligned, target_grid
+from areca.catalog.warp import Warp
+from areca.errors import AoiError, CatalogError, InputError
+from areca.tiles import Lattice, pixel_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import dask.array as da
     import pystac
-    from numpy.typing import NDArray
+    from odc.geo.geobox import GeoBox
+    from shapely.geometry.base import BaseGeometry
 
+    from areca.catalog.acquisitions import Acquisition
     from areca.catalog.aoi import Aoi
+    from areca.catalog.masks import Mask
     from areca.catalog.scenes import Scene
-
-CHUNK_PX = 2048
-"""Edge of a chunk; chunks are counted from the first pixel of the items' grid."""
-
-MAX_CHUNKS = 100_000
-"""More chunks than this in one Dask graph cost more than the work itself."""
 
 
 def open_cube(
@@ -52,206 +54,180 @@ def open_cube(
     resolution: float | None = None,
     geobox: GeoBox | None = None,
     mask: object = None,
+    options: CubeOptions | None = None,
 ) -> xr.DataArray:
-    """Open items as one lazy mosaic on their own grid; no pixel is read.
+    """Open items as one lazy cube on one pixel grid; no pixel is read.
 
     Each pixel comes from the newest item (then the first by id) in which any of the
     bands is valid there. The number type is that of the files where this is known to
     lose nothing (one type, nodata told by the items or by local headers), else
-    float32. Scale and offset of the items are applied. Nothing is resampled, so `crs`,
-    `resolution` and `geobox` may only state the items' own grid, and `mask` is not
-    supported yet.
+    float32. Scale and offset of the items are applied.
+
+    Items that share a grid are read as they are. Items of several grids, and bands of
+    several pixel sizes, are warped to the grid of `areca.catalog.target.target_grid`,
+    or to the one that `crs`, `resolution` or `geobox` ask for; in fixed cells of that
+    grid, so that chunks and crops never change a pixel.
 
     Args:
-        items: STAC items on one grid, for example from `areca.search`.
+        items: STAC items, for example from `areca.search`.
         bands: Names of bands, in the order of the cube.
         aoi: Crop to the whole pixels around this area. For `areca.predict` rather open
             the cube whole and give the area there: nothing is read that is not needed,
             and objects at the rim see their surroundings.
-        crs: The CRS that is expected.
-        resolution: The pixel that is expected, CRS units.
-        geobox: The window to open, on the items' grid; may reach beyond the items.
-        mask: Must be left out.
+        crs: The CRS of the cube; the items' own when left out, see above.
+        resolution: Edge of a pixel, CRS units.
+        geobox: The window to open; may reach beyond the items.
+        mask: Which pixels count: `areca.Mask("scl", drop=["cloud", "shadow"])`, a
+            vector file or geometry in degrees (pixels whose centre lies inside), or a
+            list of these. A masked pixel of an item is missing there, and the next
+            item shows through.
+        options: Layers over time, resampling, size of chunks.
 
     Returns:
-        Dims (band, y, x) with pixel-centre coordinates, CRS and transform for
-        rioxarray, Dask chunks of all bands x 2048 x 2048. Missing is NaN in floats and
-        `attrs["nodata"]` (also `rio.nodata`) in integers; integers without it are
-        missing nowhere. `attrs["items"]` lists the items in the order of the mosaic.
+        Dims (band, y, x), or (time, band, y, x) with layers over time, with
+        pixel-centre coordinates, CRS and transform for rioxarray, Dask chunks of all
+        bands x 2048 x 2048. Missing is NaN in floats and `attrs["nodata"]` (also
+        `rio.nodata`) in integers; integers without it are missing nowhere.
+        `attrs["items"]` lists the items in the order of the mosaic.
 
     Raises:
-        GridError: The items have no common grid, or another one is asked for.
+        GridError: The items have no common grid and none can be made for them.
         CatalogError: There are no items, or one cannot be used.
         BandError: An item lacks a band.
         AoiError: The area lies outside the items, or is too large for one cube.
-        InputError: `mask` is given, or `aoi` and `geobox` both.
+        InputError: `aoi` and `geobox` are both given, or `mask` is none.
     """  # noqa: DOC502 - some come from the helpers
+    options = options or CubeOptions()
     listed = list(items)
     if not listed:
         raise CatalogError("no items to open; widen the search")
-    _check_asked(mask=mask, both=aoi is not None and geobox is not None)
+    if aoi is not None and geobox is not None:
+        raise InputError("aoi and geobox both say what to open; give one of them")
     check_names(bands)
+    quality, area = split_masks(mask)
+    needed = list(dict.fromkeys([*bands, *(one.band for one in quality)]))
     origin = origin_of(listed)
-    scenes = normalise_items(listed, catalog_href=origin, bands=bands)
-    chosen = choose_bands(scenes, bands)
-    grid = grid_of(scenes)
-    _check_grid(grid, crs, resolution)
+    kept, again = without_duplicates(listed)
+    set_gdal(options.gdal.items())
+    with signing(signer_named(options.sign)):
+        found = normalise_acquisitions(kept, catalog_href=origin, bands=needed)
+    found = [one.with_scales(options.scale_offset) for one in found]
+    finest = [one.with_bands(bands)[0][0] for one in found]
+    grid = target_grid(finest, crs=crs, resolution=resolution, geobox=geobox)
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
     height, width = geobox.shape if geobox is not None else grid.shape
     if aoi is not None:
-        row, col, height, width = _crop(grid, aoi, scenes)
-    place = _Place(grid, row, col, int(height), int(width))
-    encoding = encoding_of(scenes, chosen, place.geobox)
-    pixels = _lazy_pixels(scenes, tuple(bands), place, encoding)
-    cube = _label(pixels, bands, place, encoding, scenes)
+        row, col, height, width = _crop(grid, aoi, finest)
+    place = Place(grid, row, col, int(height), int(width))
+    steps = steps_of(found, options.time)
+    masks = quality, None if area is None else polygons_on(area, str(grid.crs))
+    reader = _reader(steps, tuple(bands), place, masks, options)
+    pixels = lazy_pixels([step.found for step in steps], reader, place, options)
+    cube = _label(pixels, place, reader, found, [step.time for step in steps])
+    if again:
+        cube.attrs["duplicates"] = sorted(item.id for item in again)
     return cube if aoi is None else cube.assign_attrs(cropped_to_area=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A window of a grid."""
+def _reader(
+    steps: Sequence[Step],
+    bands: tuple[str, ...],
+    place: Place,
+    masks: tuple[tuple[Mask, ...], tuple[BaseGeometry, ...] | None],
+    options: CubeOptions,
+) -> LayerReader:
+    lattice = Lattice.of(place.grid, core_px=CELL_PX)
+    quality, area = masks
 
-    grid: GeoBox
-    row: int
-    col: int
-    height: int
-    width: int
-
-    @property
-    def geobox(self) -> GeoBox:
-        return self.part(0, self.height, 0, self.width)
-
-    def part(self, row0: int, row1: int, col0: int, col1: int) -> GeoBox:
-        """Return the place of some rows and columns of the window."""
-        shift = Affine.translation(self.col + col0, self.row + row0)
-        return GeoBox(
-            (row1 - row0, col1 - col0), self.grid.affine * shift, self.grid.crs
+    def is_covered() -> bool:
+        is_whole = not quality and area is None
+        return is_whole and all(
+            all(is_aligned(part, lattice) for one in step.found for part in one.parts)
+            and covers([one.parts[0] for one in step.found], place.geobox)
+            for step in steps
         )
 
-
-@dataclass(frozen=True, slots=True)
-class ReadChunk:
-    """Reads one chunk of a cube; carries only the scenes that touch it."""
-
-    scenes: tuple[Scene, ...]
-    bands: tuple[str, ...]
-    geobox: GeoBox
-    encoding: Encoding
-
-    def __call__(self) -> NDArray[Any]:
-        """Return the pixels (band, height, width) of the chunk."""
-        dtype, nodata = self.encoding
-        return read_scenes_native(
-            self.scenes,
-            self.bands,
-            self.geobox,
-            dtype=dtype,
-            fill=0 if nodata is None else nodata,
-        )
-
-
-def _lazy_pixels(
-    scenes: Sequence[Scene], bands: tuple[str, ...], place: _Place, encoding: Encoding
-) -> da.Array:
-    rows, cols = _cuts(place.row, place.height), _cuts(place.col, place.width)
-    if (len(rows) - 1) * (len(cols) - 1) > MAX_CHUNKS:
-        raise AoiError(
-            f"a cube of {place.height} x {place.width} pixels has more than "
-            f"{MAX_CHUNKS} chunks; use a smaller area, or areca run for a region"
-        )
-    boxes = np.array([scene_box(scene, place.geobox) for scene in scenes])
-    name = "areca-cube-" + tokenize(
-        [scene.to_dict() for scene in scenes], bands, str(place), str(encoding)
+    for part in (part for step in steps for one in step.found for part in one.parts):
+        reader_named(options.reader).check(part, part.bands)
+    all_bands = [
+        one.band(name) for step in steps for one in step.found for name in bands
+    ]
+    return LayerReader(
+        bands=bands,
+        lattice=lattice,
+        encoding=encoding_of(all_bands, is_covered=is_covered),
+        methods=tuple(sorted(options.resampling.items())),
+        masks=quality,
+        area=area,
+        backend=options.reader,
+        sign=signer_named(options.sign),
+        gdal=tuple(sorted(options.gdal.items())),
     )
-    graph: dict[tuple[str, int, int, int], tuple[ReadChunk]] = {}
-    for i, (row0, row1) in enumerate(pairwise(rows)):
-        for j, (col0, col1) in enumerate(pairwise(cols)):
-            touches = (
-                (boxes[:, 0] < row1)
-                & (boxes[:, 2] > row0)
-                & (boxes[:, 1] < col1)
-                & (boxes[:, 3] > col0)
-            )
-            here = tuple(scenes[k] for k in np.flatnonzero(touches).tolist())
-            part = place.part(row0, row1, col0, col1)
-            graph[name, 0, i, j] = (ReadChunk(here, bands, part, encoding),)
-    chunks = (
-        (len(bands),),
-        tuple(np.diff(rows).tolist()),
-        tuple(np.diff(cols).tolist()),
-    )
-    return da.Array(graph, name, chunks, dtype=encoding.dtype)
-
-
-def _cuts(first: int, size: int) -> list[int]:
-    """Return the borders of chunks in a window, as offsets from its first pixel."""
-    inner = range((first // CHUNK_PX + 1) * CHUNK_PX, first + size, CHUNK_PX)
-    return [0, *(border - first for border in inner), size]
 
 
 def _label(
     pixels: da.Array,
-    bands: Sequence[str],
-    place: _Place,
-    encoding: Encoding,
-    scenes: Sequence[Scene],
+    place: Place,
+    reader: LayerReader,
+    found: Sequence[Acquisition],
+    times: Sequence[np.datetime64],
 ) -> xr.DataArray:
     affine = place.grid.affine
     x = affine.c + (place.col + np.arange(place.width) + 0.5) * affine.a
     y = affine.f + (place.row + np.arange(place.height) + 0.5) * affine.e
+    coords: dict[str, Any] = {"band": list(reader.bands), "y": y, "x": x}
+    if pixels.ndim == 4:
+        coords["time"] = np.array(times, "datetime64[ns]")
     cube: xr.DataArray = xr.DataArray(
         pixels,
-        dims=("band", "y", "x"),
-        coords={"band": list(bands), "y": y, "x": x},
-        attrs={"items": [_item_attrs(scene) for scene in scenes]},
+        dims=("time", "band", "y", "x")[-pixels.ndim :],
+        coords=coords,
+        attrs={
+            "items": [_item_attrs(one, reader) for one in found if reader.ground(one)]
+        },
         name="areca",
     )
     cube = cube.rio.write_crs(str(place.grid.crs))
     cube = cube.rio.write_transform(place.geobox.affine)
-    if encoding.nodata is not None:
+    nodata = reader.encoding.nodata
+    if nodata is not None:
         # What rio.write_nodata does, but with a plain number that JSON can hold.
-        cube.attrs |= {"_FillValue": encoding.nodata, "nodata": encoding.nodata}
+        cube.attrs |= {"_FillValue": nodata, "nodata": nodata}
     return cube
 
 
-def _item_attrs(scene: Scene) -> dict[str, Any]:
-    a, _, c, _, e, f = scene.transform
-    height, width = scene.shape
-    scaled = {b.name: [b.scale, b.offset] for b in scene.bands if b.is_scaled}
+def _item_attrs(one: Acquisition, reader: LayerReader) -> dict[str, Any]:
+    scene = one.parts[0]
+    bands = [band for part in one.parts for band in part.bands]
+    scaled = {b.name: [b.scale, b.offset] for b in bands if b.is_scaled}
+    warped = {
+        band.name: method_of(
+            band, Warp.of(part, reader.lattice).shrink, dict(reader.methods)
+        )
+        for part in one.parts
+        if not is_aligned(part, reader.lattice)
+        for band in part.bands
+    }
     return {
         "id": scene.id,
         "collection": scene.collection,
         "start": scene.start,
         "end": scene.end,
-        "bounds": [c, f + height * e, c + width * a, f],
+        "bounds": _bounds_of(one, reader),
         **({"scale_offset": scaled} if scaled else {}),
+        **({"resampling": warped} if warped else {}),
     }
 
 
-def _check_asked(*, mask: object, both: bool) -> None:
-    if mask is not None:
-        raise InputError(
-            f"mask={mask!r} is not supported by the direct reader yet; leave it out"
-        )
-    if both:
-        raise InputError("aoi and geobox both say what to open; give one of them")
-
-
-def _check_grid(grid: GeoBox, crs: object, resolution: float | None) -> None:
-    pixel = (grid.affine.a, -grid.affine.e)
-    if crs is not None and not same_crs(str(crs), str(grid.crs)):
-        raise GridError(
-            f"the items are in {grid.crs}, and {crs} is asked for. It would need a "
-            "warp, which areca does not do yet; leave crs out"
-        )
-    if resolution is not None and any(
-        not math.isclose(abs(resolution), size, rel_tol=1e-6) for size in pixel
-    ):
-        raise GridError(
-            f"the items have pixels of {pixel[0]:.10g} x {pixel[1]:.10g} in CRS units, "
-            f"and {resolution:.10g} is asked for. It would need a warp, which areca "
-            "does not do yet; leave resolution out"
-        )
+def _bounds_of(one: Acquisition, reader: LayerReader) -> list[float]:
+    """Return left, bottom, right, top of an acquisition on the cube's grid."""
+    scene = one.parts[0]
+    if is_aligned(scene, reader.lattice):
+        a, _, c, _, e, f = scene.transform
+        height, width = scene.shape
+        return [c, f + height * e, c + width * a, f]
+    ground = reader.ground(one)
+    return list(reader.lattice.geobox(ground).boundingbox) if ground else []
 
 
 def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,7 +186,10 @@ def make_item(entry: dict[str, Any], href: str, *, is_own: bool) -> pystac.Item:
         CatalogError: It is no STAC item.
     """
     try:
-        item = pystac.Item.from_dict(entry, href=href if is_own else None)
+        with warnings.catch_warnings():
+            # What pystac cannot migrate of other extensions does not matter here.
+            warnings.simplefilter("ignore", UserWarning)
+            item = pystac.Item.from_dict(entry, href=href if is_own else None)
     except (
         STACError,
         STACTypeError,

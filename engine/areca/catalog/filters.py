@@ -30,10 +30,14 @@ class Query:
     """In EPSG:4326."""
     datetime: str | None = None
     """As `dates.parse_interval` takes it."""
+    max_cloud: float | None = None
+    """Largest share of clouds (`eo:cloud_cover`), percent."""
 
     def __post_init__(self) -> None:
         if self.datetime is not None:
             parse_interval(self.datetime)
+        if self.max_cloud is not None and not 0 <= self.max_cloud <= 100:
+            raise CatalogError(f"max_cloud is in percent, got {self.max_cloud}")
 
     def wants_collection(self, name: str | None) -> bool:
         """Return whether items of a collection can answer."""
@@ -51,6 +55,13 @@ class Query:
         """Return whether an item's geometry touches the area."""
         return self.aoi is None or self.aoi.intersects(geometry_of(item))
 
+    def wants_sky(self, item: pystac.Item) -> bool:
+        """Return whether an item is clear enough; yes when it does not tell."""
+        share = item.properties.get("eo:cloud_cover")
+        if self.max_cloud is None or not isinstance(share, (int, float)):
+            return True
+        return share <= self.max_cloud
+
     def describe(self) -> str:
         """Return the filters in words."""
         asked = []
@@ -61,6 +72,8 @@ class Query:
             asked.append(f"aoi within ({bounds})")
         if self.datetime is not None:
             asked.append(f"datetime={self.datetime!r}")
+        if self.max_cloud is not None:
+            asked.append(f"max_cloud={self.max_cloud:g}")
         return ", ".join(asked) or "no filter"
 
 

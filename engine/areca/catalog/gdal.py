@@ -13,8 +13,11 @@ from rasterio.errors import RasterioError
 
 from areca.catalog.hrefs import gdal_path, redact
 from areca.catalog.links import final_link, forget_link
+from areca.catalog.signing import signed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rasterio.io import DatasetReader
 
 DRIVERS = {".jp2": "JP2OpenJPEG", ".j2k": "JP2OpenJPEG"}
@@ -75,6 +78,15 @@ def configure_gdal() -> None:
         logging.getLogger(name).addFilter(_redact_record)
 
 
+def set_gdal(options: Iterable[tuple[str, str]]) -> None:
+    """Set options of GDAL for this process; they hold from then on.
+
+    Args:
+        options: Names and values; no secrets, which do not belong in a graph.
+    """
+    os.environ.update(options)
+
+
 def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
     """Open a file whose link `check_href` has passed.
 
@@ -87,14 +99,15 @@ def open_raster(href: str, *, allow_private: bool) -> DatasetReader:
         OSError: The file cannot be opened.
     """  # noqa: DOC502 - raised by final_link and rasterio
     configure_gdal()
-    place = href if allow_private else final_link(href)
+    link = signed(href)
+    place = link if allow_private else final_link(link)
     driver = DRIVERS.get(
         PurePosixPath(href.split("?", maxsplit=1)[0].lower()).suffix, "GTiff"
     )
     try:
         return rasterio.open(gdal_path(place), driver=driver)
     except READ_FAULTS:
-        forget_link(href)
+        forget_link(link)
         raise
 
 

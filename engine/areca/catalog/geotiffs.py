@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -42,7 +43,7 @@ def is_bare(place: str) -> bool:
     Args:
         place: What `areca.search` takes.
     """
-    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
+    if is_pattern(place) or place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
         return True
     path = Path(local_path(place)) if not is_remote(place) else None
     return path is not None and path.is_dir() and not (path / "catalog.json").is_file()
@@ -81,6 +82,30 @@ def assumed_names(items: Iterable[pystac.Item]) -> str:
         f"{names}, by its colours. If they are others, describe them in the file "
         "(rasterio: file.descriptions = ('nir', 'red', 'green')) or in a STAC item"
     )
+
+
+def is_pattern(place: str) -> bool:
+    """Return whether a place is a pattern of local GeoTIFFs, with `*` or `[…]`."""
+    return (
+        not is_remote(place)
+        and any(mark in place for mark in "*[")
+        and not Path(local_path(place)).exists()
+        and place.lower().endswith(ENDS)
+    )
+
+
+def files_of_pattern(place: str) -> tuple[list[Path], Path]:
+    """Return the files of a pattern by path, and the folder that holds them all.
+
+    Raises:
+        CatalogError: There are none.
+    """
+    parts = Path(local_path(place)).parts
+    fixed = next(i for i, part in enumerate(parts) if any(m in part for m in "*["))
+    found = sorted(Path(*parts[:fixed]).glob("/".join(parts[fixed:])))
+    if not found:
+        raise CatalogError(f"no file is named {place!r}; check the pattern")
+    return found, Path(os.path.commonpath([path.parent for path in found]))
 
 
 def find_geotiffs(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ SQUARE_TOLERANCE = 0.02
 """Pixels are square when height and width on the ground differ by less than this."""
 
 _NO_WARP = (
-    "It would need a warp, which areca does not do yet; choose items of one grid, for "
+    "It would need a warp: areca.open_cube does that; or choose items of one grid, for "
     "example by collection or datetime"
 )
 
@@ -95,9 +95,19 @@ def crs_shift(one: str, other: str, x: float, y: float) -> float:
     """
     if same_crs(one, other):
         return 0.0
-    there = Transformer.from_crs(_parsed(one), _parsed(other), always_xy=True)
-    moved_x, moved_y = there.transform(x, y)
+    moved_x, moved_y = transformer(one, other).transform(x, y)
     return float(max(abs(moved_x - x), abs(moved_y - y)))
+
+
+@functools.lru_cache(maxsize=256)
+def transformer(one: str, other: str) -> Transformer:
+    """Return the way from one CRS to another, x before y; threads may share it."""
+    return Transformer.from_crs(_parsed(one), _parsed(other), always_xy=True)
+
+
+def is_geographic(crs: str) -> bool:
+    """Return whether a CRS is in degrees."""
+    return bool(_parsed(crs).is_geographic)
 
 
 def crs_name(crs: CRS) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from areca.tiles import Window
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 _EXACT = ("uint8", "int8", "uint16", "int16", "float32")
@@ -36,6 +40,63 @@ class Mosaic:
         if self.valid is not None:
             np.copyto(self.pixels, fill, where=~self.valid, casting="unsafe")
         return self.pixels
+
+
+class Source(Protocol):
+    """A scene that a mosaic is made of."""
+
+    @property
+    def box(self) -> Window:
+        """The pixels that it may show, counted from the first one of the mosaic."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """What stands for it in `Mosaic.source`."""
+        ...
+
+    def read(self, part: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Read pixels of its box.
+
+        Args:
+            part: The pixels, counted as `box` is.
+
+        Returns:
+            Pixels, shape (band, height, width), and where each band is valid, the same
+            shape; None where all are everywhere.
+        """
+        ...
+
+
+def lay_mosaic(
+    sources: Iterable[Source], shape: tuple[int, int, int], dtype: np.dtype[Any]
+) -> Mosaic:
+    """Return scenes laid over each other: a pixel is of the first one valid there.
+
+    A scene whose place is covered is not read.
+
+    Args:
+        sources: The scenes, the first on top.
+        shape: Bands, height and width.
+        dtype: Number type of the pixels.
+    """
+    whole = Window(0, 0, *shape[1:])
+    canvas: Canvas | None = None
+    for source in sources:
+        part = source.box.intersection(whole)
+        if part is None:
+            continue
+        there = part.slices_in(whole)
+        if canvas is not None and canvas.is_covered(there):
+            continue
+        pixels, valid = source.read(part)
+        if canvas is None and valid is None and part == whole:
+            # One scene shows it all: nothing is laid over anything, nothing copied.
+            number = np.broadcast_to(np.int32(source.number), shape[1:])
+            return Mosaic(pixels=pixels, valid=None, source=number)
+        canvas = canvas or Canvas(shape, dtype)
+        canvas.lay(pixels, valid, there, source.number)
+    return (canvas or Canvas(shape, dtype)).done()
 
 
 class Canvas:

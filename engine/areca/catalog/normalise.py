@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from shapely import wkt
 
+from areca.catalog.acquisitions import Acquisition, in_canonical_order
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
@@ -13,17 +15,20 @@ from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
 from areca.catalog.projection import Projection, projection_of
+from areca.catalog.scales import corrected
 from areca.catalog.scenes import Scene, SceneBand, canonical_order, check_names
 from areca.errors import ArecaError, BandError, CatalogError, GridError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pystac
 
     from areca.catalog.assets import AssetBand
     from areca.catalog.headers import Header
+
+T = TypeVar("T")
 
 
 def normalise_items(
@@ -56,21 +61,65 @@ def normalise_items(
         BandError: An item has not all of `bands`.
         GridError: The bands of an item lie on different grids.
     """  # noqa: DOC502 - raised by the helpers, named here
+    readers = _readers(items, catalog_href, bands, read_headers=read_headers)
+    wanted = None if bands is None else tuple(bands)
+    return canonical_order(_each(readers, lambda reader: reader.scene(wanted)))
+
+
+def normalise_acquisitions(
+    items: Iterable[pystac.Item],
+    *,
+    catalog_href: str | Path,
+    bands: Sequence[str],
+) -> list[Acquisition]:
+    """Turn STAC items into acquisitions; bands may lie on several pixel grids.
+
+    Args:
+        items: STAC items.
+        catalog_href: As for `normalise_items`.
+        bands: The bands that will be used, by any of their names.
+
+    Returns:
+        One an item, newest first, then by id; those without a date last.
+
+    Raises:
+        CatalogError: An item has no usable asset, projection, date or link.
+        BandError: An item has not all of `bands`.
+    """  # noqa: DOC502 - raised by the helpers
+    readers = _readers(items, catalog_href, bands, read_headers=True)
+    wanted = tuple(bands)
+    return in_canonical_order(_each(readers, lambda reader: reader.parts(wanted)))
+
+
+def _readers(
+    items: Iterable[pystac.Item],
+    catalog_href: str | Path,
+    bands: Sequence[str] | None,
+    *,
+    read_headers: bool,
+) -> Iterator[tuple[pystac.Item, Callable[[], _ItemReader]]]:
     origin = str(catalog_href)
     if bands is not None:
         check_names(bands)
-    wanted = None if bands is None else tuple(bands)
-    scenes = []
     for item in items:
+        yield item, partial(_ItemReader, item, origin, read_headers=read_headers)
+
+
+def _each(
+    readers: Iterable[tuple[pystac.Item, Callable[[], _ItemReader]]],
+    make: Callable[[_ItemReader], T],
+) -> list[T]:
+    """Return what is made of each item; the errors of `make` then name the item."""
+    made = []
+    for item, reader in readers:
         try:
-            reader = _ItemReader(item, origin, read_headers=read_headers)
-            scenes.append(reader.scene(wanted))
+            made.append(make(reader()))
         except ArecaError as err:
             named = (
                 str(err) if repr(item.id) in str(err) else f"item {item.id!r}: {err}"
             )
             raise type(err)(named) from None
-    return canonical_order(scenes)
+    return made
 
 
 class _ItemReader:
@@ -93,16 +142,39 @@ class _ItemReader:
         Raises:
             GridError: The wanted bands lie on different grids.
         """
+        used, names, grids = self._used(wanted)
+        grid = min(grids.values(), key=lambda grid: grid.pixel)
+        here = [band for band in used if grids[band.asset] == grid]
+        if wanted and len(here) < len(used):
+            raise GridError(_mixed(used, grids))
+        return self._scene(grid, here, names)
+
+    def parts(self, wanted: tuple[str, ...]) -> Acquisition:
+        """Return a scene for each pixel grid of the wanted bands, the finest first."""
+        used, names, grids = self._used(wanted)
+        ordered = sorted(dict.fromkeys(grids.values()), key=lambda grid: grid.pixel)
+        return Acquisition(
+            tuple(
+                self._scene(grid, [b for b in used if grids[b.asset] == grid], names)
+                for grid in ordered
+            )
+        )
+
+    def _used(
+        self, wanted: tuple[str, ...] | None
+    ) -> tuple[list[AssetBand], dict[str, AssetBand], dict[str, Projection]]:
+        """Return the bands that are wanted, all bands by name, the grids by asset."""
         names = self._names(wanted)
         used = [names[name] for name in wanted] if wanted else list(names.values())
         used = list(dict.fromkeys(used))
         grids = {
             key: self._projection(key) for key in dict.fromkeys(b.asset for b in used)
         }
-        grid = min(grids.values(), key=lambda grid: grid.pixel)
-        here = [band for band in used if grids[band.asset] == grid]
-        if wanted and len(here) < len(used):
-            raise GridError(_mixed(used, grids))
+        return used, names, grids
+
+    def _scene(
+        self, grid: Projection, here: list[AssetBand], names: dict[str, AssetBand]
+    ) -> Scene:
         start, end = _moments(self.item, self.origin)
         return Scene(
             id=self.item.id,
@@ -201,6 +273,7 @@ class _ItemReader:
 
     def _scene_band(self, band: AssetBand, names: dict[str, AssetBand]) -> SceneBand:
         mine = [name for name, other in names.items() if other == band]
+        band = corrected(band, self.item)
         common = band.common if band.common in mine else None
         own = band.own if band.own in mine else None
         name = common or own or mine[0]
@@ -215,6 +288,7 @@ class _ItemReader:
             described=band.described,
             scale=band.scale,
             offset=band.offset,
+            categorical=band.categorical,
         )
 
 
@@ -226,8 +300,8 @@ def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:
         for name, grid in sizes.items()
     )
     return (
-        f"its bands lie on different pixel grids: {told}. It would need a warp, which "
-        "areca does not do yet; choose bands of one grid"
+        f"its bands lie on different pixel grids: {told}. It would need a warp: "
+        "areca.open_cube does that; or choose bands of one grid"
     )
 
 

@@ -12,7 +12,7 @@ from areca.catalog.hrefs import file_size
 from areca.tiles import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from odc.geo.geobox import GeoBox
 
@@ -40,7 +40,7 @@ class ByteEstimate(NamedTuple):
 
 
 def encoding_of(
-    scenes: Sequence[Scene], chosen: Sequence[Sequence[SceneBand]], geobox: GeoBox
+    bands: Sequence[SceneBand], *, is_covered: Callable[[], bool]
 ) -> Encoding:
     """Return the files' own number type where that is exact, else float32 with NaN.
 
@@ -48,11 +48,9 @@ def encoding_of(
     value; integers without nodata also need scenes that leave no ground uncovered.
 
     Args:
-        scenes: Scenes on the grid of `geobox`.
-        chosen: Bands that are read of each scene.
-        geobox: The cube.
+        bands: All bands that are read, of all scenes.
+        is_covered: Tells whether no pixel is left without a scene.
     """
-    bands = [band for some in chosen for band in some]
     dtypes = {band.dtype for band in bands}
     (name, *others) = dtypes
     if name is None or others or any(b.is_scaled or not b.nodata_known for b in bands):
@@ -64,7 +62,7 @@ def encoding_of(
     if dtype.kind not in "iu" or len(values) > 1:
         return FLOAT
     nodata = values.pop()
-    if nodata is None and not covers(scenes, geobox):
+    if nodata is None and not is_covered():
         return FLOAT
     return Encoding(dtype, nodata)
 

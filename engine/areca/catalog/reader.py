@@ -5,11 +5,13 @@ No pixel is resampled, and no fault becomes a number: what cannot be read raises
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio.windows import Window as RasterWindow
 
+from areca.catalog.backends import DIRECT, PixelReader
 from areca.catalog.gdal import (
     READ_FAULTS,
     configure_gdal,
@@ -19,7 +21,7 @@ from areca.catalog.grids import scene_box
 from areca.catalog.handles import lend
 from areca.catalog.headers import NumberTypeError, check_file, mask_of, numbers_fault
 from areca.catalog.hrefs import is_remote, redact
-from areca.catalog.mosaic import Canvas, Mosaic, common_type
+from areca.catalog.mosaic import Mosaic, common_type, lay_mosaic
 from areca.catalog.scenes import canonical_order, choose_bands, select
 from areca.errors import CatalogError, ReadError
 from areca.tiles import Window
@@ -131,34 +133,37 @@ def _mosaic(
     if dtype is None:
         dtype = _native([band for some in chosen for band in some])
     position = {id(scene): number for number, scene in enumerate(scenes)}
-    whole = Window(0, 0, height, width)
-    canvas: Canvas | None = None
-    for scene, wanted in zip(ordered, chosen, strict=True):
-        box = Window(*scene_box(scene, geobox))
-        part = box.intersection(whole)
-        if part is None:
-            continue
-        there = part.slices_in(whole)
-        if canvas is not None and canvas.is_covered(there):
-            continue
-        rows, cols = part.slices_in(box)
-        window = RasterWindow.from_slices(rows, cols)
-        pixels, valid = _read_scene(scene, wanted, window, dtype)
-        number = np.int32(position[id(scene)])
-        if canvas is None and valid is None and part == whole:
-            # One scene shows it all: nothing is laid over anything, nothing copied.
-            source = np.broadcast_to(number, (height, width))
-            return Mosaic(pixels=pixels, valid=None, source=source)
-        canvas = canvas or Canvas((len(bands), height, width), dtype)
-        canvas.lay(pixels, valid, there, int(number))
-    return (canvas or Canvas((len(bands), height, width), dtype)).done()
+    sources = [
+        AlignedSource(
+            scene, wanted, Window(*scene_box(scene, geobox)), position[id(scene)], dtype
+        )
+        for scene, wanted in zip(ordered, chosen, strict=True)
+    ]
+    return lay_mosaic(sources, (len(bands), height, width), dtype)
 
 
-def _read_scene(
+@dataclass(frozen=True, slots=True)
+class AlignedSource:
+    """A scene whose pixels are pixels of the mosaic."""
+
+    scene: Scene
+    bands: Sequence[SceneBand]
+    box: Window
+    number: int
+    dtype: np.dtype[Any]
+
+    def read(self, part: Window) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return a window; see `areca.catalog.mosaic.Source`."""
+        window = RasterWindow.from_slices(*part.slices_in(self.box))
+        return read_scene(self.scene, self.bands, window, self.dtype)
+
+
+def read_scene(
     scene: Scene,
     bands: Sequence[SceneBand],
     window: RasterWindow,
     dtype: np.dtype[Any],
+    backend: PixelReader = DIRECT,
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Read a window of one scene.
 
@@ -174,7 +179,7 @@ def _read_scene(
     valid: NDArray[np.bool_] | None = None
     for positions in files.values():
         chosen = [bands[position] for position in positions]
-        raw, masks = _read_file(scene, chosen, window, dtype)
+        raw, masks = read_file(scene, chosen, window, dtype, backend)
         if len(files) == 1 and raw.dtype == dtype and not _is_scaled(chosen):
             pixels = raw  # as it came: no copy, and the memory above was never touched
         else:
@@ -206,11 +211,12 @@ def _values(
     return scaled.astype(dtype)
 
 
-def _read_file(
+def read_file(
     scene: Scene,
     bands: Sequence[SceneBand],
     window: RasterWindow,
     dtype: np.dtype[Any],
+    backend: PixelReader = DIRECT,
 ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
     """Read bands of one file, a remote one twice before giving up.
 
@@ -229,7 +235,7 @@ def _read_file(
                 check_file(file, scene)
                 wrong = numbers_fault(file, dtype)
                 if not wrong:
-                    raw = file.read([band.index for band in bands], window=window)
+                    raw = backend.read(file, scene, bands, window)
                     return raw, _masks(file, bands, window, raw)
             raise NumberTypeError(wrong)  # outside: the file is good, and stays open
         except (*READ_FAULTS, CatalogError, IndexError) as err:

@@ -50,6 +50,8 @@ class SceneBand:
     """Value = stored * scale + offset."""
     offset: float = 0.0
     """See `scale`."""
+    categorical: bool = False
+    """Whether the item says that the band holds classes or bit fields."""
 
     @property
     def is_scaled(self) -> bool:
@@ -105,7 +107,11 @@ class Scene:
         Links keep their query strings, which may hold a signature: pass them through
         `redact` before they are shown or stored.
         """
-        return asdict(self)
+        data = asdict(self)
+        for band in data["bands"]:
+            if not band["categorical"]:
+                del band["categorical"]  # as before there was such a field
+        return data
 
 
 def canonical_order(scenes: Iterable[Scene]) -> list[Scene]:

@@ -11,13 +11,16 @@ from areca.catalog.documents import Fetcher, walk
 from areca.catalog.filters import Query, geometry_of, newest_first
 from areca.catalog.geotiffs import (
     ENDS,
+    files_of_pattern,
     find_geotiffs,
     is_bare,
+    is_pattern,
     item_of_file,
     items_of_files,
 )
 from areca.catalog.hrefs import is_remote, local_path, redact
 from areca.catalog.origins import set_origin
+from areca.catalog.tables import TABLES, items_of_table
 from areca.errors import AoiError, CatalogError
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def search(
     collections: Sequence[str] | None = None,
     aoi: Aoi | None = None,
     datetime: str | None = None,
+    max_cloud: float | None = None,
     limit: int | None = None,
 ) -> list[pystac.Item]:
     """Find items in a STAC API, a static catalogue, a folder of GeoTIFFs or one file.
@@ -43,11 +47,14 @@ def search(
 
     Args:
         catalog: Link of a STAC API; link or path of a catalog.json, collection, item or
-            item list; a folder with a catalog.json or with GeoTIFFs; a GeoTIFF.
+            item list; a folder with a catalog.json or with GeoTIFFs; a GeoTIFF, or a
+            pattern of such (`scenes/*_2024.tif`); a stac-geoparquet file.
         collections: Ids of collections; all when left out.
         aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
         datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
             Not for GeoTIFFs without a catalogue, whose date is not known.
+        max_cloud: Leave out items with more clouds, percent (`eo:cloud_cover`); items
+            that do not tell stay.
         limit: Keep only the newest so many; of GeoTIFFs the first by id.
 
     Returns:
@@ -66,6 +73,7 @@ def search(
         collections=None if collections is None else tuple(collections),
         aoi=None if aoi is None else read_aoi(aoi),
         datetime=datetime,
+        max_cloud=max_cloud,
     )
     if datetime is not None and is_bare(place):
         raise CatalogError(
@@ -76,7 +84,9 @@ def search(
     in_time = [
         item
         for item in _find(place, query)
-        if query.wants_collection(item.collection_id) and query.wants_time(item)
+        if query.wants_collection(item.collection_id)
+        and query.wants_time(item)
+        and query.wants_sky(item)
     ]
     found = [item for item in in_time if query.wants_place(item)]
     if not found:
@@ -95,11 +105,17 @@ def has_collections(catalog: str | Path) -> bool:
 
 def _find(place: str, query: Query) -> Iterable[pystac.Item]:
     """Return candidates; those of unwanted collections are left out already."""
-    if place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
+    is_one = not is_pattern(place)
+    if is_one and place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
         return [item_of_file(place)] if query.collections is None else []
     root = place
     if not is_remote(place):
         path = Path(local_path(place))
+        if is_pattern(place):
+            found = files_of_pattern(place)
+            return items_of_files(*found) if query.collections is None else []
+        if path.suffix.lower() in TABLES and path.is_file():
+            return items_of_table(path)
         if path.is_dir() and not (path / "catalog.json").is_file():
             files = find_geotiffs(path)
             return items_of_files(files, path) if query.collections is None else []

@@ -1,0 +1,228 @@
+"""One layer of a cube: acquisitions laid over each other in a window of its grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rasterio.windows import Window as RasterWindow
+from shapely import to_wkb
+
+from areca.catalog.backends import reader_named
+from areca.catalog.gdal import set_gdal
+from areca.catalog.masks import inside, touching
+from areca.catalog.mosaic import lay_mosaic
+from areca.catalog.pixels import Encoding
+from areca.catalog.reader import read_file, read_scene
+from areca.catalog.signing import Signer, signing
+from areca.catalog.target import ground_window, is_aligned
+from areca.catalog.warp import Warp
+from areca.tiles import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from areca.catalog.acquisitions import Acquisition
+    from areca.catalog.masks import Mask
+    from areca.catalog.scenes import Scene, SceneBand
+    from areca.tiles import Lattice
+
+    Pixels = tuple[NDArray[Any], NDArray[np.bool_] | None]
+
+
+_CODES = Encoding(np.dtype(np.float64), np.nan)
+"""Holds the whole numbers of any quality band, and what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReader:
+    """How all layers of a cube are read; small, for it travels with each task."""
+
+    bands: tuple[str, ...]
+    lattice: Lattice
+    """The cube's grid; its tiles are the cells of a warp."""
+    encoding: Encoding
+    methods: tuple[tuple[str, str], ...] = ()
+    """Resampling by name of band, see `areca.catalog.roles.method_of`."""
+    masks: tuple[Mask, ...] = ()
+    """What quality bands must not show."""
+    backend: str = "direct"
+    """Who reads stored pixels, see `areca.catalog.backends`."""
+    sign: Signer | None = None
+    """Signs links when files are opened."""
+    gdal: tuple[tuple[str, str], ...] = ()
+    """Options of GDAL for the process that reads."""
+    area: tuple[BaseGeometry, ...] | None = None
+    """Polygons in the CRS of the grid; pixels outside are missing. None: no area."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others, for the names of a graph."""
+        area = None if self.area is None else to_wkb(self.area).tolist()
+        return str(replace(self, area=None)), area
+
+    def within(self, window: Window) -> LayerReader:
+        """Return the same with only those polygons of the area that touch a window."""
+        if self.area is None:
+            return self
+        return replace(self, area=touching(self.area, self.lattice, window))
+
+    def read(self, found: Sequence[Acquisition], window: Window) -> NDArray[Any]:
+        """Read a window.
+
+        Args:
+            found: What to lay over each other, the first on top; all of them cover it
+                or lie near it.
+            window: Pixels of the cube's grid.
+
+        Returns:
+            Shape (band, height, width), in the number type of the cube, with its nodata
+            (NaN in floats) where nothing is valid.
+
+        Raises:
+            ReadError: A file could not be read, or is not what its item says.
+        """  # noqa: DOC502 - raised by the reader
+        set_gdal(self.gdal)
+        with signing(self.sign):
+            return self._read(found, window)
+
+    def _read(self, found: Sequence[Acquisition], window: Window) -> NDArray[Any]:
+        sources = []
+        for number, one in enumerate(found):
+            box = self.ground(one)
+            part = None if box is None else box.intersection(window)
+            if part is not None:
+                sources.append(_Source(one, self, window, part, number))
+        shape = (len(self.bands), window.height, window.width)
+        dtype, nodata = self.encoding
+        fill = 0 if nodata is None else nodata
+        if self.area is None:
+            return lay_mosaic(sources, shape, dtype).filled(fill)
+        within = inside(self.area, self.lattice, window)
+        pixels = lay_mosaic(sources if within.any() else [], shape, dtype).filled(fill)
+        pixels[:, ~within] = fill
+        return pixels
+
+    def ground(self, one: Acquisition) -> Window | None:
+        """Return the pixels of the grid around an acquisition, None if it has none."""
+        return ground_window(one.with_bands(self.bands)[0][0], self.lattice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An acquisition in a window; see `areca.catalog.mosaic.Source`."""
+
+    one: Acquisition
+    how: LayerReader
+    window: Window
+    ground: Window
+    """Pixels of the window that the acquisition may show."""
+    number: int
+
+    @property
+    def box(self) -> Window:
+        return _shifted(self.ground, -self.window.row0, -self.window.col0)
+
+    def read(self, part: Window) -> Pixels:
+        place = _shifted(part, self.window.row0, self.window.col0)
+        names = self.how.bands
+        shape = (len(names), place.height, place.width)
+        pixels: NDArray[Any] = np.zeros(shape, self.how.encoding.dtype)
+        valid: NDArray[np.bool_] = np.zeros(shape, bool)
+        for scene, positions in self.one.with_bands(names):
+            bands = [self.one.band(names[position]) for position in positions]
+            values, seen = read_part(scene, bands, place, self.how)
+            if len(positions) == len(names) and values.shape == shape:
+                pixels, valid = values, seen
+                continue
+            pixels[positions], valid[positions] = values, seen
+        for mask in self.how.masks:
+            valid = valid & self._kept(mask, place)
+        return pixels, None if valid.all() else valid
+
+    def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
+        ((scene, _),) = self.one.with_bands([mask.band])
+        stored = replace(self.how, encoding=_CODES)
+        values, seen = read_part(scene, [self.one.band(mask.band)], place, stored)
+        return mask.keeps(values[0], seen[0])
+
+
+def read_part(
+    scene: Scene, bands: Sequence[SceneBand], place: Window, how: LayerReader
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read bands of a scene on the cube's grid: as they are where it is its grid too.
+
+    Returns:
+        Pixels in the cube's number type, shape (band, height, width), and where each
+        band is valid, the same shape.
+    """
+    if is_aligned(scene, how.lattice):
+        return _as_it_is(scene, bands, place, how)
+    dtype, backend = how.encoding.dtype, reader_named(how.backend)
+
+    def read(
+        scene: Scene, wanted: Sequence[SceneBand], window: RasterWindow
+    ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
+        return read_file(scene, wanted, window, dtype, backend)
+
+    warp = Warp.of(scene, how.lattice)
+    stored = warp.read(bands, place, dict(how.methods), read)
+    pixels: NDArray[Any] = np.zeros(stored.shape, dtype)
+    for out, values, band in zip(pixels, stored, bands, strict=True):
+        _fill(out, values, band, how.encoding)
+    return pixels, ~np.isnan(stored)
+
+
+def _as_it_is(
+    scene: Scene, bands: Sequence[SceneBand], place: Window, how: LayerReader
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    shape = (len(bands), place.height, place.width)
+    pixels: NDArray[Any] = np.zeros(shape, how.encoding.dtype)
+    valid: NDArray[np.bool_] = np.zeros(shape, bool)
+    ground = ground_window(scene, how.lattice)
+    part = None if ground is None else ground.intersection(place)
+    if ground is None or part is None:
+        return pixels, valid
+    rows, cols = part.slices_in(ground)
+    window = RasterWindow.from_slices(rows, cols)
+    backend = reader_named(how.backend)
+    values, seen = read_scene(scene, bands, window, how.encoding.dtype, backend)
+    there = (slice(None), *part.slices_in(place))
+    if part == place:
+        pixels = values
+    else:
+        pixels[there] = values
+    valid[there] = True if seen is None else seen
+    return pixels, valid
+
+
+def _fill(
+    out: NDArray[Any], stored: NDArray[Any], band: SceneBand, encoding: Encoding
+) -> None:
+    """Turn stored numbers, NaN where missing, into the numbers of a cube, in place.
+
+    A valid number that rounds to nodata takes the next one, as in GDAL: what was seen
+    is never called missing.
+    """
+    dtype, nodata = encoding
+    if band.is_scaled:
+        stored = stored.astype(np.float64) * band.scale + band.offset
+    if dtype.kind == "f":
+        out[...] = stored
+        return
+    limits = np.iinfo(dtype)
+    whole = np.clip(np.rint(stored), limits.min, limits.max)
+    if nodata is not None:
+        beside = nodata + 1 if nodata < limits.max else nodata - 1
+        whole = np.where(whole == nodata, beside, whole)
+    out[...] = np.where(np.isnan(whole), 0, whole)
+
+
+def _shifted(window: Window, rows: int, cols: int) -> Window:
+    return Window(
+        window.row0 + rows, window.col0 + cols, window.row1 + rows, window.col1 + cols
+    )

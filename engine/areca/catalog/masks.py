@@ -1,0 +1,186 @@
+"""Masks of a cube: which pixels count, by a quality band or by an area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import numpy as np
+from rasterio.features import geometry_mask
+from shapely import box, segmentize, transform
+from shapely.geometry.base import BaseGeometry
+
+from areca.catalog.aoi import read_aoi
+from areca.catalog.grids import transformer
+from areca.catalog.quality import SCHEMES, Scheme
+from areca.errors import GridError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from areca.tiles import Lattice, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What a quality band must not show: pixels where it does are missing.
+
+    Pixels of which the band itself says nothing (its nodata) are missing too.
+
+    Example:
+        >>> Mask("scl", drop=["cloud", "shadow"]).drop
+        ('cloud', 'shadow')
+    """
+
+    band: str
+    """Name of the quality band, any that its item knows."""
+    drop: Sequence[str | int]
+    """Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or values."""
+    scheme: str | None = None
+    """Key of `areca.catalog.quality.SCHEMES`; the name of the band when left out."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the band cannot show.
+
+        Raises:
+            InputError: `drop` is empty, or a name is not known.
+        """
+        if isinstance(self.drop, (str, int)) or not self.drop:
+            raise InputError(
+                f"drop must be a list of names or values, got {self.drop!r}; for "
+                "example drop=['cloud', 'shadow']"
+            )
+        object.__setattr__(self, "drop", tuple(self.drop))
+        names = [name for name in self.drop if isinstance(name, str)]
+        if not names:
+            return
+        known = self._scheme().names
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InputError(
+                    f"{self.band!r} does not tell {name!r}{hint} It tells "
+                    f"{', '.join(known)}"
+                )
+
+    def keeps(
+        self, values: NDArray[np.floating[Any]], seen: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return where pixels count.
+
+        Args:
+            values: Numbers of the band, any shape.
+            seen: Where the band is not missing, the same shape.
+        """
+        whole = np.where(seen, values, 0).astype(np.int64)
+        keeps = seen.copy()
+        for what in self.drop:
+            if isinstance(what, str):
+                keeps &= ~self._scheme().shows(what, whole)
+            else:
+                keeps &= whole != what
+        return keeps
+
+    def _scheme(self) -> Scheme:
+        key = (self.scheme or self.band).lower().rpartition(".")[2]
+        if key not in SCHEMES:
+            raise InputError(
+                f"nothing is known of the quality band {self.band!r}; name its scheme, "
+                f"one of {', '.join(SCHEMES)}, or give drop as values"
+            )
+        return SCHEMES[key]
+
+
+_AREAS = (str, Path, tuple, BaseGeometry, gpd.GeoSeries, gpd.GeoDataFrame)
+
+
+def split_masks(spec: object) -> tuple[tuple[Mask, ...], BaseGeometry | None]:
+    """Tell quality masks from areas.
+
+    Args:
+        spec: A `Mask`, an area as `areca.catalog.aoi.read_aoi` takes it, or a list of
+            these; None for no mask.
+
+    Returns:
+        The quality masks, and what all areas share, in EPSG:4326; None without areas.
+
+    Raises:
+        InputError: It is something else.
+        AoiError: An area cannot be read, or the areas share nothing.
+    """  # noqa: DOC502 - AoiError is raised by read_aoi
+    listed = spec if isinstance(spec, list) else [] if spec is None else [spec]
+    areas: list[BaseGeometry] = []
+    for one in listed:
+        if isinstance(one, _AREAS):
+            areas.append(read_aoi(one))
+        elif not isinstance(one, Mask):
+            raise InputError(
+                f"a mask cannot be {one!r}; give areca.Mask('scl', drop=['cloud']), a "
+                "vector file or a geometry"
+            )
+    quality = tuple(one for one in listed if isinstance(one, Mask))
+    if not areas:
+        return quality, None
+    shared = areas[0]
+    for area in areas[1:]:
+        shared = shared.intersection(area)
+    return quality, read_aoi(shared)
+
+
+def polygons_on(area: BaseGeometry, crs: str) -> tuple[BaseGeometry, ...]:
+    """Return an area in EPSG:4326 as the polygons of another CRS.
+
+    Raises:
+        GridError: It reaches beyond where the CRS is defined.
+    """
+    west, south, east, north = area.bounds
+    bent = segmentize(area, max(east - west, north - south) / 64)
+    placed = transform(
+        bent,
+        lambda xy: np.column_stack(
+            transformer("EPSG:4326", crs).transform(xy[:, 0], xy[:, 1])
+        ),
+    )
+    if not np.isfinite(placed.bounds).all():
+        raise GridError(
+            f"the area of the mask reaches beyond where {crs[:60]} is defined"
+        )
+    return tuple(getattr(placed, "geoms", [placed]))
+
+
+def touching(
+    polygons: Iterable[BaseGeometry], lattice: Lattice, window: Window
+) -> tuple[BaseGeometry, ...]:
+    """Return the polygons that touch a window of a grid."""
+    ground = box(*lattice.geobox(window).boundingbox)
+    return tuple(one for one in polygons if one.intersects(ground))
+
+
+def inside(
+    polygons: Sequence[BaseGeometry], lattice: Lattice, window: Window
+) -> NDArray[np.bool_]:
+    """Return which pixels have their centre in some polygon, shape (height, width).
+
+    Drawn in the fixed cells of the grid, so that every window has the same answer.
+
+    Args:
+        polygons: In the CRS of the grid.
+        lattice: The grid; its tiles are the cells.
+        window: The pixels.
+    """
+    found = np.zeros((window.height, window.width), bool)
+    for tile in lattice.tiles(window):
+        core = lattice.core(tile)
+        part = core.intersection(window)
+        here = touching(polygons, lattice, core)
+        if part is not None and here:
+            place = lattice.geobox(core)
+            drawn = geometry_mask(here, place.shape, place.affine, invert=True)
+            found[part.slices_in(window)] = drawn[part.slices_in(core)]
+    return found

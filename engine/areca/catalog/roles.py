@@ -1,0 +1,46 @@
+"""What a band holds, and so how its pixels may be resampled."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from areca.catalog.scenes import SceneBand
+
+SHRINK_BY_MEAN = 2.0
+"""From this ratio of pixel edges on, a pixel is the mean of what it covers."""
+
+_CLASSES = re.compile(
+    r"scl|f_?mask|oa_fmask|cfmask|bqa|qa\d*|qa_\w+|\w+_qa|msk_\w+|lulc\w*|"
+    r"land_?cover\w*|class(es|ification)?|labels?|mask|\w+_mask"
+)
+
+
+def is_categorical(band: SceneBand) -> bool:
+    """Return whether a band holds classes or quality bits, which have no mean.
+
+    So says its item (classes or bit fields of the classification extension), or its
+    name: SCL, Fmask, BQA, QA_PIXEL and their like.
+    """
+    names = (band.name, *band.aliases)
+    return band.categorical or any(_CLASSES.fullmatch(n.lower()) for n in names)
+
+
+def method_of(band: SceneBand, shrink: float, asked: Mapping[str, str]) -> str:
+    """Return how a band is resampled.
+
+    Args:
+        band: The band.
+        shrink: Edge of a target pixel in pixels of the band.
+        asked: Method by name or alias of a band; `*` means all that are no classes.
+    """
+    for name in (band.name, *band.aliases):
+        if name in asked:
+            return asked[name]
+    if is_categorical(band):
+        return "nearest"
+    default = "average" if shrink >= SHRINK_BY_MEAN else "bilinear"
+    return asked.get("*", default)

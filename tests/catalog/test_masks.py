@@ -1,0 +1,195 @@
+"""What of a cube counts: quality bands, areas, cloud shares."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from catalog_rasters import draw, make_item
+from rasterio.features import geometry_mask
+from shapely import box
+
+from areca.catalog import CubeOptions, Mask, composite, open_cube, search, set_origin
+from areca.catalog.quality import SCHEMES
+from areca.errors import BandError, CatalogError, InputError
+from areca.tiles import cube_geobox
+
+
+def local(*items):
+    return set_origin(items, ".")
+
+
+def with_scl(write_tiff, name, pixels, scl, when="2024-05-01", pixel=20.0):
+    """An item of one 10 m band and its classes on a grid of their own."""
+    item = make_item(
+        write_tiff(f"{name}.tif", pixels, pixel=10.0, nodata=0), names=["red"],
+        when=when, item_id=name,
+    )  # fmt: skip
+    path = write_tiff(f"{name}_scl.tif", scl, pixel=pixel, nodata=0)
+    asset = make_item(path, names=["scl"]).assets["image"]
+    shape = list(scl.shape[1:])
+    asset.extra_fields |= {
+        "proj:transform": [pixel, 0, 5e5, 0, -pixel, 5e6], "proj:shape": shape,
+    }  # fmt: skip
+    item.add_asset("SCL", asset)
+    return item
+
+
+def test_clouds_of_a_coarser_band_are_missing_and_the_older_item_shows(write_tiff):
+    old, new = draw(1, 60, 60, dtype="uint16"), draw(1, 60, 60, dtype="uint16", seed=1)
+    clear, cloudy = np.full((2, 1, 30, 30), 4, np.uint8)
+    cloudy[0, 5:12, 3:9] = 9
+    cloudy[0, 20:24, 3:9] = 3
+    cloudy[0, 20:24, 20:24] = 10
+    clear[0, 5:6, 3:4] = 8
+    items = local(
+        with_scl(write_tiff, "old", old, clear, "2020-01-01"),
+        with_scl(write_tiff, "new", new, cloudy, "2021-01-01"),
+    )
+    cube = open_cube(items, bands=["red"], mask=Mask("scl", drop=["cloud", "shadow"]))
+    dropped = np.isin(cloudy[0], [9, 3]).repeat(2, 0).repeat(2, 1)
+    expected = np.where(dropped, old[0], new[0])
+    expected[10:12, 6:8] = 0
+    assert (cube.dtype, cube.attrs["nodata"]) == (np.uint16, 0)
+    np.testing.assert_array_equal(cube.values[0], expected)
+    both = open_cube(
+        items, bands=["red"], mask=Mask("SCL", drop=["cloud", "cirrus", 3])
+    )
+    assert (both.values[0] != expected).sum() == 64
+
+
+@pytest.mark.parametrize("edge", [7, 512, 2048])
+def test_masks_do_not_know_chunks(write_tiff, edge):
+    scl = np.random.default_rng(2).integers(2, 11, (1, 37, 41)).astype("uint8")
+    item = with_scl(write_tiff, "a", draw(1, 70, 80, dtype="uint16"), scl, pixel=19.0)
+    area = gpd.GeoSeries([box(500_100, 4_999_500, 500_603, 4_999_871)], crs=32614)
+    options = {"bands": ["red"], "mask": [Mask("scl", drop=["cloud", "dark"]), area]}
+    whole = open_cube(local(item), **options).values
+    assert 0 < (whole != 0).sum() < whole.size / 3
+    cube = open_cube(local(item), options=CubeOptions(chunk_px=edge), **options)
+    np.testing.assert_array_equal(cube.values, whole)
+    names = set(dict(cube.data.__dask_graph__()))
+    again = open_cube(local(item), options=CubeOptions(chunk_px=edge), **options)
+    assert set(dict(again.data.__dask_graph__())) == names
+
+
+def test_an_area_keeps_pixels_whose_centre_is_inside(write_tiff, tmp_path):
+    pixels = draw(2, 100, 120)
+    item = make_item(write_tiff("a.tif", pixels))
+    fields = gpd.GeoDataFrame(
+        geometry=[
+            box(500_010, 4_999_900, 500_050.5, 4_999_950),
+            box(500_100, 4_999_810, 500_200, 4_999_830),
+        ], crs=32614,
+    )  # fmt: skip
+    path = tmp_path / "fields.geojson"
+    fields.to_crs(4326).to_file(path)
+    cube = open_cube(local(item), bands=["red", "green"], mask=path)
+    grid = cube_geobox(cube)
+    outside = geometry_mask(fields.geometry, grid.shape, grid.affine)
+    assert np.isnan(cube.values).any()
+    np.testing.assert_array_equal(np.isnan(cube.values[0]), outside)
+    np.testing.assert_array_equal(cube.values[:, ~outside], pixels[:, ~outside])
+
+
+@pytest.mark.parametrize(
+    ("band", "name", "value", "other"),
+    [
+        ("scl", "cloud", 8, 7),
+        ("scl", "cloud_high", 9, 8),
+        ("qa_pixel", "cloud", 0b1000, 0b100),
+        ("qa_pixel", "cirrus", 0b100, 0b1000),
+        ("qa_pixel", "shadow", 0b1_0000, 0b10),
+        ("qa_pixel", "snow", 0b10_0000, 0b1_0000),
+        ("qa_pixel", "cloud_high", 0b11 << 8, 0b10 << 8),
+        ("qa60", "cloud", 1024, 2048),
+        ("qa60", "cirrus", 2048, 1024),
+        ("bqa", "cloud", 0b1_0000, 0b100_0000),
+        ("bqa", "shadow", 0b11 << 7, 0b1 << 7),
+        ("bqa_pre", "cloud", 0xC000, 0x8000),
+        ("bqa_pre", "cirrus", 0x3000, 0xC000),
+        ("fmask", "adjacent", 0b100, 0b10),
+        ("oa_fmask", "cloud", 2, 1),
+        ("cfmask", "cloud", 4, 2),
+    ],
+)
+def test_bits_and_classes_mean_what_their_products_say(band, name, value, other):
+    values = np.array([value, other], float)
+    kept = Mask("q", drop=[name], scheme=band).keeps(values, np.array([True, True]))
+    assert kept.tolist() == [False, True]
+    assert name in SCHEMES[band].names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"band": "scl", "drop": ["clouds"]}, "did you mean 'cloud'"),
+        ({"band": "scl", "drop": []}, "must be a list"),
+        ({"band": "scl", "drop": "cloud"}, "must be a list"),
+        ({"band": "haze", "drop": ["cloud"]}, "name its scheme"),
+    ],
+)
+def test_a_mask_that_means_nothing_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Mask(**arguments)
+
+
+def test_a_mask_of_no_kind_and_of_no_band_is_refused(write_tiff):
+    items = local(make_item(write_tiff("a.tif", draw(1, 9, 9))))
+    with pytest.raises(InputError, match="a mask cannot be 3"):
+        open_cube(items, bands=["red"], mask=3)
+    with pytest.raises(BandError, match=r"no band \['scl'\]"):
+        open_cube(items, bands=["red"], mask=Mask("scl", drop=["cloud"]))
+
+
+def test_clouds_of_landsat_are_those_of_its_quality_band(shared_data):
+    items = search(shared_data / "stac_catalog", collections=["landsat8-l1-small"])
+    mask = Mask("BQA", drop=["cloud"], scheme="bqa_pre")
+    cube = open_cube(items, bands=["red", "nir"], mask=mask)
+    with rasterio.open(shared_data / "landsat8_l1_small" / "l8_BQA.tif") as file:
+        cloudy = file.read(1) >> 14 == 3
+    assert 0.01 < cloudy.mean() < 0.9
+    np.testing.assert_array_equal(np.isnan(cube.values[0]), cloudy)
+
+
+def test_a_cloud_free_composite_of_five_dates(shared_data):
+    items = search(
+        shared_data / "stac_catalog", collections=["sentinel2-slovenia"],
+        datetime="2015-07-01/2015-09-10",
+    )  # fmt: skip
+    assert len(items) == 5
+    bands = ["red", "nir"]
+    each = CubeOptions(time="each")
+    cloud = Mask("cloud.b1", drop=[1])
+    cube = open_cube(items, bands=bands, mask=cloud, options=each)
+    raw = open_cube(items, bands=bands, options=each)
+    folder = shared_data / "sentinel2_slovenia"
+    stored, pixels = [], []
+    for path in sorted(folder.glob("S2L1C_*.tif")):
+        date = path.stem.removeprefix("S2L1C_")
+        with rasterio.open(folder / "cloud" / f"CLOUD_{date}.tif") as file:
+            stored.append(file.read(1) == 1)
+        with rasterio.open(path) as file:
+            pixels.append(file.read([4, 8]))
+    np.testing.assert_array_equal(raw.values, pixels)
+    np.testing.assert_array_equal(np.isnan(cube.values[:, 0]), stored)
+    clear = composite(cube, "median")
+    assert np.isfinite(clear.values).all()
+    expected = np.median(np.array(pixels)[[0, 3, 4]], axis=0)
+    np.testing.assert_array_equal(clear.values, expected)
+    assert composite(raw).values.mean() > 1.1 * clear.values.mean()  # bright clouds
+
+
+def test_items_with_too_many_clouds_are_left_out(write_tiff, tmp_path):
+    (tmp_path / "stac").mkdir()
+    items = [make_item(write_tiff(f"{k}.tif", draw(1, 9, 9))) for k in "abc"]
+    for item, share in zip(items, (10, 50, None), strict=True):
+        item.properties["eo:cloud_cover"] = share
+        item.save_object(dest_href=str(tmp_path / "stac" / f"{item.id}.json"))
+    catalog = tmp_path / "stac" / "catalog.json"
+    catalog.write_text(
+        '{"type":"Catalog","stac_version":"1.1.0","id":"c","description":"c","links":['
+        + ",".join(f'{{"rel":"item","href":"./{k}.json"}}' for k in "abc") + "]}"
+    )  # fmt: skip
+    assert [item.id for item in search(catalog, max_cloud=20)] == ["a", "c"]
+    with pytest.raises(CatalogError, match="in percent, got 120"):
+        search(catalog, max_cloud=120)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
     from types import TracebackType
 
+    import xarray as xr
+
     from areca.exports import Exported
     from areca.models.card import ModelCard
     from areca.models.handle import Model
@@ -132,6 +134,19 @@ class BlockBar(_Bar):
             NOTES.print(
                 f"block {done.name} ({self._seen}/{total}): {what}", markup=False
             )
+
+
+class ShardBar(_Bar):
+    """A bar of the shards of a cube."""
+
+    def __init__(self) -> None:
+        """Prepare the bar; it moves from the start, while items are looked for."""
+        super().__init__("shards")
+        self._task = self._bar.add_task("looking for items", total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how many shards are written."""
+        self._bar.update(self._task, completed=done, total=total, description="cube")
 
 
 class TrainingBar(_Bar):
@@ -310,6 +325,16 @@ def _figure(row: Mapping[Hashable, Any], name: str, digits: int) -> str:
     if name == "count_low":
         return f"{row['count_low']:,} to {row['count_high']:,}"
     return "" if pd.isna(row[name]) else f"{row[name]:,.{digits}f}"
+
+
+def print_cube(cube: xr.DataArray, out: str) -> None:
+    """Say what a stored cube is."""
+    sizes = " x ".join(f"{size:,} {dim}" for dim, size in cube.sizes.items())
+    _plain(f"{out}: {sizes}, {cube.dtype}, {cube.rio.crs}")
+    _plain(f"bands: {', '.join(map(str, cube.band.values))}")
+    if "time" in cube.dims:
+        first, last = (str(day)[:10] for day in cube.time.values[[0, -1]])
+        _plain(f"dates: {first} to {last}")
 
 
 def print_note(text: str) -> None:

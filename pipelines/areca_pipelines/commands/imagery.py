@@ -1,13 +1,17 @@
-"""Verbs of pixels: features."""
+"""Verbs of pixels: cube, features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from areca.errors import InputError
+from areca_pipelines.commands.words import AreaOfInterest, Datetime
+
+if TYPE_CHECKING:
+    from areca.catalog.options import TimeMode
 
 app = typer.Typer()
 
@@ -69,3 +73,77 @@ def _features(
     print_written(
         write_features(source, out, wanted, names=called, overwrite=overwrite)
     )
+
+
+@app.command(
+    "cube",
+    help=(
+        "Write imagery of a catalogue as one Zarr cube; run it again to go on.\n\n"
+        "[bold]areca cube https://…/stac --collections sentinel-2-l2a --bands red,nir "
+        "--aoi farm.geojson --datetime 2024-06 --out farm.zarr[/bold]\n\n"
+        "A layer a day, without clouds; later dates make the same store longer:\n\n"
+        "[bold]areca cube catalog.json --bands red,nir --time day --mask "
+        "scl:cloud,shadow --out farm.zarr[/bold]\n\n"
+        "In Python: areca.read_cube('farm.zarr')"
+    ),
+)
+def _cube(
+    source: Annotated[
+        str,
+        typer.Argument(help="STAC API, catalog.json, folder or pattern of GeoTIFFs."),
+    ],
+    *,
+    bands: Annotated[str, typer.Option(help="Names of bands, commas between.")],
+    out: Annotated[str, typer.Option(help="Store to write: NAME.zarr, or s3://….")],
+    aoi: AreaOfInterest = None,
+    datetime: Datetime = None,
+    collections: Annotated[
+        str | None, typer.Option(help="STAC collections, commas between.")
+    ] = None,
+    max_cloud: Annotated[
+        float | None, typer.Option(help="Leave out items with more clouds, percent.")
+    ] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="CRS of the cube, if not the items' own.")
+    ] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="Edge of a pixel, CRS units.")
+    ] = None,
+    time: Annotated[
+        str, typer.Option(help="mosaic (no time), each (a layer an item), day.")
+    ] = "mosaic",
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mask",
+            help="BAND:kind,kind to leave out (scl:cloud,shadow), or a vector file "
+            "outside of which all is.",
+        ),
+    ] = None,
+    overviews: Annotated[
+        bool, typer.Option(help="Write coarser levels as well.")
+    ] = True,
+) -> None:
+    """Write a cube and say what it is."""
+    from areca_pipelines.console import ShardBar, print_cube
+    from areca_pipelines.cubing import CubeRequest, make_cube
+
+    request = CubeRequest(
+        catalog=source,
+        bands=_words(bands),
+        aoi=aoi,
+        datetime=datetime,
+        collections=_words(collections),
+        max_cloud=max_cloud,
+        crs=crs,
+        resolution=resolution,
+        time=cast("TimeMode", time),
+        masks=tuple(masks or ()),
+    )
+    with ShardBar() as bar:
+        cube = make_cube(request, out, overviews=overviews, progress=bar)
+    print_cube(cube, out)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())

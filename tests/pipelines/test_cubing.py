@@ -1,0 +1,122 @@
+"""`areca cube`: a catalogue to a Zarr cube, resumed, longer with later dates."""
+
+import json
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+import xarray as xr
+import zarr
+from affine import Affine
+from catalog_rasters import draw, make_item
+from finished_runs import call
+
+import areca
+from areca.tiles import cube_geobox
+
+WIDE = Affine(2, 0, 500_000, 0, -2, 5_000_000)
+
+
+def write_scene(path, pixels, **options):
+    profile = {
+        "driver": "GTiff", "count": len(pixels), "height": pixels.shape[1],
+        "width": pixels.shape[2], "dtype": pixels.dtype, "crs": "EPSG:32614",
+        "transform": WIDE, "tiled": True, "compress": "deflate", **options,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(pixels)
+    return path
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    """Write a catalogue of dated scenes with a quality band; returns its path."""
+
+    def write(dates):
+        items = []
+        for number, when in enumerate(dates):
+            pixels = draw(3, 60, 90, seed=number)
+            pixels[2] = 4
+            pixels[2, 10:20, 30:50] = 9  # clouds
+            path = write_scene(tmp_path / f"{when}.tif", pixels, nodata=0)
+            items.append(make_item(path, when=when, names=["red", "nir", "scl"]))
+        for item in items:
+            item.properties["eo:bands"] = item.assets["image"].extra_fields["eo:bands"]
+        found = pystac.ItemCollection(items).to_dict()
+        path = tmp_path / "items.json"
+        path.write_text(json.dumps(found))
+        return path
+
+    return write
+
+
+def test_a_crop_is_grown_to_whole_shards_of_the_grid(tmp_path, capsys):
+    scene = write_scene(tmp_path / "a.tif", draw(3, 40, 5000))
+    whole = areca.open_cube(areca.search(scene), bands=["red", "green", "blue"])
+    box = whole.isel(x=slice(1500, 4500)).rio.transform_bounds("EPSG:4326")
+    area = ",".join(map(str, box))
+
+    out = tmp_path / "a.zarr"
+    words = ["cube", scene, "--bands", "red,blue", "--aoi", area, "--out", out]
+    assert call(*words) == 0
+
+    cube = areca.read_cube(out)
+    assert cube.chunksizes["x"][:-1] == (2048, 2048)
+    first = (cube.x.values[0] - whole.x.values[0]) / 2
+    assert first % 2048 == 0
+    same = whole.sel(band=["red", "blue"], x=cube.x)
+    np.testing.assert_array_equal(cube, same)
+    assert cube_geobox(cube).crs == cube_geobox(whole).crs
+    assert "2 band x 40 y x" in capsys.readouterr().out
+    assert [*zarr.open_group(out / "overviews").group_keys()]
+
+
+def test_layers_a_day_without_clouds_become_more_with_later_dates(tmp_path, catalog):
+    out = tmp_path / "c.zarr"
+    words = ["--bands", "red,nir", "--time", "day", "--mask", "scl:cloud"]
+    first = catalog(["2024-05-01", "2024-06-01"])
+    assert call("cube", first, *words, "--out", out) == 0
+    assert areca.read_cube(out).sizes["time"] == 2
+
+    longer = catalog(["2024-05-01", "2024-06-01", "2024-07-01"])
+    assert call("cube", longer, *words, "--out", out) == 0
+
+    cube = areca.read_cube(out)
+    wanted = areca.open_cube(
+        areca.search(longer),
+        bands=["red", "nir"],
+        mask=areca.Mask("scl", drop=["cloud"]),
+        options=areca.CubeOptions(time="day"),
+    )
+    assert cube.sizes["time"] == 3
+    np.testing.assert_array_equal(cube, wanted)
+    xr.testing.assert_equal(cube.time, wanted.time)
+    assert (cube == cube.rio.nodata)[:, :, 10:20, 30:50].all()
+    assert not (cube == cube.rio.nodata)[:, :, 30:, :].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (["--bands", "red,swir"], "swir"),
+        (["--time", "week"], "time='week' is none of mosaic, each, day"),
+        (["--mask", "scl:"], "--mask 'scl:' names nothing to leave out"),
+        (["--mask", "scl:fog"], "fog"),
+        (["--mask", "nowhere.gpkg"], "nowhere.gpkg"),
+        (["--aoi", "10,10,11,11"], "10"),
+    ],
+)
+def test_what_cannot_be_is_one_line(tmp_path, catalog, capsys, change, says):
+    words = ["cube", catalog(["2024-05-01"]), "--bands", "red,nir"]
+    assert call(*words, "--out", tmp_path / "c.zarr", *change) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert says in line
+    assert not (tmp_path / "c.zarr").exists()
+
+
+def test_another_cube_in_the_same_place_is_refused(tmp_path, catalog, capsys):
+    path, out = catalog(["2024-05-01"]), tmp_path / "c.zarr"
+    assert call("cube", path, "--bands", "red", "--out", out) == 0
+    assert call("cube", path, "--bands", "nir", "--out", out) == 2
+    assert "holds another cube (bands is" in capsys.readouterr().err

@@ -155,7 +155,7 @@ def angles_of(
         at = int(np.argmin(placed))
         x, y = vertices[at]
         raise GridError(
-            f"({x:g}, {y:g}) in row {index[owner[at]]} is no place in "
+            f"({x:g}, {y:g}) in row {index[int(owner[at])]} is no place in "
             f"{earth.crs.name!r}, and so for {int((~placed).sum())} of {placed.size} "
             f"vertices. {_mend(vertices[~placed])}"
         )

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from typing_extensions import override
 
+from areca.measures.zones import NOWHERE_NAME, OUTSIDE_NAME
 from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
 
@@ -54,6 +55,9 @@ SUMMARY_COLUMNS = {
     "shared": ("shared", 0),
 }
 """Columns of a summary that are shown: heading and decimals."""
+SHORT_NAMES = {OUTSIDE_NAME: "outside", NOWHERE_NAME: "nowhere"}
+"""What rows of no zone are called where they are shown: figures leave them 7 letters of
+a line of 80."""
 LINES_EVERY = 100
 """Steps between two lines of a training's log."""
 
@@ -312,7 +316,8 @@ def print_summary(
         column.justify, column.no_wrap = "right", True
     for row in table.head(MOST_ROWS).to_dict("records"):
         figures = (_figure(row, name, digits) for name, (_, digits) in columns.items())
-        shown.add_row(escape(str(row[key])), *figures)
+        name = str(row[key])
+        shown.add_row(escape(SHORT_NAMES.get(name, name)), *figures)
     OUT.print(shown)
     if len(table) > MOST_ROWS:
         OUT.print(f"and {len(table) - MOST_ROWS:,} more rows")

@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 
 from areca.errors import InputError
 from areca.measures import write_objects
-from areca.measures.files import PARQUET
+from areca.measures.files import is_named_parquet
 from areca.objects import PolygonOptions, polygonize
 from areca_pipelines.console import OUT
 
@@ -77,7 +77,7 @@ def polygonize_file(
         InputError: the source is no class raster, or the target cannot be written to.
     """
     raster = open_classes(source, layer)
-    one_file = target.suffix in PARQUET
+    one_file = is_named_parquet(target)
     if target.is_dir() == one_file and target.exists():
         raise InputError(
             f"{target} is {'a folder' if one_file else 'a file'} already; give --out "

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from areca.errors import ArecaError
+from pyogrio import list_layers
+from pyogrio.errors import DataSourceError
+
+from areca.catalog.hrefs import is_remote
+from areca.errors import ArecaError, InputError
 from areca.exports import ImageGrid
 from areca.measures import CountCalibration
+from areca.measures.files import is_parquet
 from areca.models.handle import load_model
 from areca.runs import FinishedRun
+from areca.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from areca.models.handle import Model
@@ -27,8 +34,21 @@ def open_run(path: Path) -> FinishedRun | None:
     Args:
         path: Run folder, or file or folder of a table.
     """
-    is_table = path.is_file() or (path.is_dir() and any(path.glob("*.parquet")))
-    return None if is_table or not path.exists() else FinishedRun.open(path)
+    # A run stays one whatever lies beside its files, such as tables made of it.
+    is_run = RunFolder(path).request.exists()
+    if is_run or (path.is_dir() and not _is_table(path)):
+        return FinishedRun.open(path)
+    return None
+
+
+def _is_table(folder: Path) -> bool:
+    """Return whether a folder is a table: of GeoParquet, or as GDAL has some."""
+    if is_parquet(folder):
+        return True
+    try:
+        return len(list_layers(folder)) > 0
+    except DataSourceError:
+        return False
 
 
 def state_notes(run: FinishedRun | None) -> list[str]:
@@ -47,19 +67,41 @@ def state_notes(run: FinishedRun | None) -> list[str]:
 
 
 def images_of(run: FinishedRun | None) -> tuple[ImageGrid, ...]:
-    """Return the images of a run, in mosaic order; none without a run."""
+    """Return the images of a run, in mosaic order; none without a run.
+
+    Their files are named by their paths from the folder that holds all of them, so that
+    images of one name in several folders keep apart.
+    """
+    if run is None:
+        return ()
+    files = [_path_of(scene.bands[0].href) for scene in run.scenes]
+    start = _shared_length([file.parent.parts for file in files])
     return tuple(
         ImageGrid(
             item_id=scene.id,
-            file_name=PurePosixPath(urlsplit(scene.bands[0].href).path).name,
+            file_name=PurePosixPath(*file.parts[start:]).as_posix(),
             height=scene.shape[0],
             width=scene.shape[1],
             crs=scene.crs,
             transform=scene.transform,
             date=scene.end or None,
         )
-        for scene in (() if run is None else run.scenes)
+        for scene, file in zip(run.scenes, files, strict=True)
     )
+
+
+def _path_of(href: str) -> PurePosixPath:
+    """Return the path of a link; a path on this disk may hold `#` and `?`."""
+    if not is_remote(href):
+        return PurePosixPath(href.removeprefix("file://"))
+    link = urlsplit(href)
+    return PurePosixPath(link.netloc, link.path.lstrip("/"))
+
+
+def _shared_length(paths: list[tuple[str, ...]]) -> int:
+    """Return how many parts from the left all paths have in common."""
+    columns = zip(*paths, strict=False)  # up to the end of the shortest
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, columns))
 
 
 def calibration_of(
@@ -72,38 +114,55 @@ def calibration_of(
         model: Name or folder of the model; that of the run if None.
 
     Returns:
-        The calibration, or None, and why there is none or where it is from.
+        The calibration, or None, and why there is none or where it is from. A model
+        that is named and cannot be loaded ends in InputError.
+
+    Raises:
+        InputError: A model is named for a table.
     """
     if run is None:
+        if model is not None:
+            raise InputError(
+                f"--model {model} is for runs: a table does not tell which model found "
+                "its objects, so scores of one say nothing of it; leave it out"
+            )
         return None, "no interval of counts: a table does not tell its model's scores"
-    asked = run.request["model"]
+    found = _model_of(run, model)
+    why = _why_not(run, found)
+    counts = None if found is None else CountCalibration.of_scores(found.card.scores)
+    if why is not None or counts is None:
+        why = why or "the model was not scored on test ground"
+        return None, f"no interval of counts: {why}"
+    return counts, (
+        f"interval of counts: {counts.level:.0%}, from the test ground of "
+        f"{run.request['model']['name']} ({counts.n_found} found, {counts.n_confirmed} "
+        f"with a label; {counts.n_true} labelled, {counts.n_matched} found), if this "
+        "ground is like that"
+    )
+
+
+def _model_of(run: FinishedRun, name: str | None) -> Model | None:
+    """Return the model of a run; None where it is not at hand and none is named."""
+    if name is not None:
+        return load_model(name)
     try:
-        found: Model = load_model(model or asked["name"])
+        return load_model(run.request["model"]["name"])
     except ArecaError:
-        return None, (
-            f"no interval of counts: the model {asked['name']!r} is not at hand; name "
-            "its folder with --model"
+        return None
+
+
+def _why_not(run: FinishedRun, model: Model | None) -> str | None:
+    """Return why the scores of a model say nothing of a run; None where they do."""
+    asked, options = run.request["model"], run.request["options"]
+    if model is None:
+        return (
+            f"the model {asked['name']!r} is not at hand; name its folder with --model"
         )
-    if found.card.digest != asked["digest"]:
-        return None, (
-            f"no interval of counts: the run used another {asked['name']!r} than this"
-        )
-    options = run.request["options"]
+    if model.card.digest != asked["digest"]:
+        return f"the run used another {asked['name']!r} than this"
     changed = [n for n in CHANGES_ANSWERS if options.get(n) is not None]
     if options.get("augment", "none") != "none":
         changed.append("augment")
     if changed:
-        return None, (
-            "no interval of counts: the scores of the model do not hold for another "
-            f"{', '.join(changed)}"
-        )
-    calibration = CountCalibration.of_scores(found.card.scores)
-    if calibration is None:
-        return None, "no interval of counts: the model was not scored on test ground"
-    counts = calibration
-    return calibration, (
-        f"interval of counts: {counts.level:.0%}, from the test ground of "
-        f"{asked['name']} ({counts.n_found} found, {counts.n_confirmed} with a label; "
-        f"{counts.n_true} labelled, {counts.n_matched} found), if this ground is like "
-        "that"
-    )
+        return f"the scores of the model do not hold for another {', '.join(changed)}"
+    return None

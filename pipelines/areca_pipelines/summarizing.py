@@ -16,7 +16,7 @@ from areca.exports.formats import FORMATS, choose_format
 from areca.exports.geoparquet import open_lazy
 from areca.exports.place import check_target
 from areca.measures import SummaryOptions, measure
-from areca.measures.files import PARQUET, read_vector
+from areca.measures.files import is_parquet, read_vector
 from areca.measures.table import require_crs
 from areca.measures.tally import NEEDED
 from areca.runs.folder import write_atomically
@@ -108,11 +108,16 @@ def _check_targets(request: SummaryRequest) -> None:
     """Refuse files that cannot be written.
 
     Raises:
-        InputError: One exists, or has a suffix that names no format.
+        InputError: One exists, has a suffix that names no format, or is given twice.
     """
     for target in (request.out, request.gaps, request.picture):
         if target is not None:
             check_target(target, overwrite=request.overwrite)
+    if request.out and request.gaps and request.out.resolve() == request.gaps.resolve():
+        raise InputError(
+            f"--out and --gaps are both {request.out}, and the second would replace "
+            "the first; give two files"
+        )
     for target in (request.out, request.gaps):
         if target is not None and choose_format(None, target).name in NOT_FOR_TABLES:
             known = ", ".join(
@@ -142,7 +147,7 @@ def _opened(path: Path) -> dgpd.GeoDataFrame:
     """
     if not path.exists():
         raise InputError(f"there is no {path}; give a run folder or a table")
-    if path.is_dir() or path.suffix in PARQUET:
+    if is_parquet(path):
         return open_lazy(path)
     wanted = "a run, GeoParquet, GeoPackage or another vector file"
     whole = read_vector(path, what="a table of objects", wanted=wanted)

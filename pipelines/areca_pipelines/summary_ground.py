@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import geopandas as gpd
+import numpy as np
 
 from areca.errors import InputError
 from areca.measures import SummaryOptions, summarize, summarize_cells
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import dask_geopandas as dgpd
+
+ANY_METRES = "EPSG:6933"
+"""CRS of cells where no shape tells a UTM zone: equal-area, the world over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +105,24 @@ class Ground:
 
 
 def _metric_crs(objects: dgpd.GeoDataFrame) -> str | None:
-    """Return the UTM zone of objects in degrees; None where the CRS has metres."""
+    """Return the UTM zone of objects in degrees; None where the CRS has metres.
+
+    Raises:
+        InputError: they lie where there is none, near a pole.
+    """
     if not objects.crs.is_geographic:
         return None
     parts = gpd.GeoSeries(objects.spatial_partitions, crs=objects.crs)
-    return str(cast("Any", parts).estimate_utm_crs())
+    if not np.isfinite(parts.total_bounds).all():
+        return ANY_METRES
+    try:
+        return str(cast("Any", parts).estimate_utm_crs())
+    except RuntimeError as error:
+        _, south, _, north = parts.total_bounds
+        raise InputError(
+            f"objects at {south:g} to {north:g} degrees north lie in no UTM zone for "
+            "square cells; take --h3, or give the table in a CRS with metres"
+        ) from error
 
 
 def read_zones(path: Path) -> gpd.GeoDataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyogrio.raw
 import shapely
@@ -14,7 +15,7 @@ from shapely.errors import ShapelyError
 
 from areca.errors import InputError
 from areca.exports.geoparquet import GeoParquetFiles
-from areca.measures.files import PARQUET
+from areca.measures.files import is_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,21 +26,26 @@ def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
     """Read a vector file, some rows at a time.
 
     Args:
-        source: GeoParquet, a file or a folder of parts, or any vector file that GDAL
-            reads (its first layer).
+        source: GeoParquet, a file or a folder of parts, or whatever GDAL reads (its
+            first layer), also a folder such as an Esri file geodatabase.
         rows: Most rows of a part.
 
     Yields:
-        The table in parts, in order; one empty part if there are no rows.
+        The table in parts, in order, with row numbers of the whole as index; one empty
+        part if there are no rows.
 
     Raises:
         InputError: There is no such file, or it is no table of shapes.
     """
     if not source.exists():
         raise InputError(f"there is no file {source}; check the path")
-    parquet = source.is_dir() or source.suffix in PARQUET
+    read = _parquet_parts if is_parquet(source) else _gdal_parts
+    first = 0
     try:
-        yield from (_parquet_parts if parquet else _gdal_parts)(source, rows)
+        for part in read(source, rows):
+            # The row in the file, for messages.
+            numbers = pd.RangeIndex(first, first := first + len(part))
+            yield part.set_axis(numbers, axis="index")
     except (
         DataSourceError, DataLayerError, OSError, ShapelyError, pa.ArrowException
     ) as error:  # fmt: skip

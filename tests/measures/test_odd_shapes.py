@@ -297,6 +297,34 @@ def test_coordinates_that_are_no_place_are_named(name, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
+@pytest.mark.parametrize("name", NOWHERE)
+def test_the_first_row_that_is_nowhere_is_named(name):
+    shape, crs = NOWHERE[name]
+    good = shapely.box(5, 5, 5.00001, 5.00001)
+    table = gpd.GeoDataFrame(geometry=[good, None, good, shape, shape], crs=crs)
+    table.index = list("abcde")
+
+    with pytest.raises(GridError, match="in row d is no place"):
+        measure(table)
+    with pytest.raises(GridError, match="in row d is no place"):
+        bounding_geometry(table)
+
+
+def test_a_row_of_a_file_that_is_nowhere_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("areca_pipelines.measuring.ROWS", 100)
+    shapes = [shapely.box(5, 5, 6, 6)] * 1000
+    shapes[777] = broken(0, 1, math.inf)
+    gpd.GeoDataFrame(geometry=shapes, crs=3857).to_parquet(tmp_path / "in.parquet")
+
+    with pytest.raises(SystemExit):
+        main(["measure", str(tmp_path / "in.parquet"),
+              "--out", str(tmp_path / "out.parquet")])  # fmt: skip
+
+    line = capsys.readouterr().err
+    assert "in row 777 is no place" in line
+    assert "Take out rows whose coordinates are NaN or infinite" in line
+
+
 def test_what_lies_outside_the_area_of_use_has_its_true_size():
     # 23 degrees from the central meridian, and a latitude that 3857 is not made for.
     for crs, latitude in ((32648, LATITUDE), (3857, 88.5), (4326, 88.5)):

@@ -18,7 +18,9 @@ import shapely
 import zarr
 from finished_runs import call, copy_run, demo_run, patchwork_run, unfinished_copy
 from pycocotools.coco import COCO
-from worlds import CLASSES
+from worlds import CLASSES, draw_ground, noisy_model, write_scene
+
+from areca_pipelines.run_reading import images_of, open_run
 
 # pycocotools 2.0 was written for NumPy 1.
 pytestmark = pytest.mark.filterwarnings(
@@ -161,6 +163,80 @@ def test_coco_holds_the_objects_in_pixels_of_their_image(demo, objects):
             box = [left, top, left + width, top + height]
             np.testing.assert_allclose(box, shape.bounds, atol=2e-3)
             assert coco.annToMask(entry).sum() == pytest.approx(shape.area, rel=0.06)
+
+
+def test_coco_tells_images_of_one_name_apart(tmp_path):
+    """In a run of folders whose names hold what would end a link."""
+    for number, name in enumerate(("a#1/tile.tif", "b?2/tile.tif", "b?2/more.tif")):
+        path = tmp_path / "ground" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        origin = (700_000.0 + 40 * number, 240_000.0)
+        write_scene(path, draw_ground(140, 200, seed=number), origin=origin)
+    recipe = tmp_path / "discs.toml"
+    model = noisy_model(tmp_path / "model").folder
+    recipe.write_text(f'kind = "census"\ntitle = "Discs"\nmodel = "{model}"\n')
+    words = ("--catalog", tmp_path / "ground", "--cluster", "threads")
+    assert call("run", recipe, *words, "--out", tmp_path / "run") == 0
+
+    assert call("export", tmp_path / "run", "--out", "a.json") == 0
+
+    images = json.loads(Path("a.json").read_text(encoding="utf-8"))["images"]
+    names = {image["item_id"]: image["file_name"] for image in images}
+    assert names == {
+        "a#1__tile": "a#1/tile.tif",
+        "b?2__tile": "b?2/tile.tif",
+        "more": "b?2/more.tif",
+    }
+
+
+REMOTE = {
+    "one": (["https://h/x/a%20b.tif?…"], ["a%20b.tif"]),
+    "one folder": (["s3://b/x/a.tif", "s3://b/x/c.tif"], ["a.tif", "c.tif"]),
+    "buckets": (["s3://b/x/a.tif", "s3://c/x/a.tif"], ["b/x/a.tif", "c/x/a.tif"]),
+    "folders": (
+        ["https://h/x/1/B4.tif?…", "https://h/x/1/s/B4.tif"],
+        ["B4.tif", "s/B4.tif"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REMOTE)
+def test_coco_names_remote_images_by_their_paths(demo, tmp_path, case):
+    hrefs, names = REMOTE[case]
+    run = copy_run(demo, tmp_path / "run")
+    request = json.loads((run / "run.json").read_text())
+    text = json.dumps(request["items"][0])
+    request["items"] = [json.loads(text) for _ in hrefs]
+    for item, href in zip(request["items"], hrefs, strict=True):
+        item["id"] = href
+        item["bands"][0]["href"] = href
+    (run / "run.json").write_text(json.dumps(request))
+
+    assert [image.file_name for image in images_of(open_run(run))] == names
+
+
+def test_a_run_that_holds_a_table_of_its_own_is_exported_as_a_run(
+    demo, objects, tmp_path
+):
+    run = copy_run(demo, tmp_path / "run")
+    objects[["geometry"]].head(3).to_parquet(run / "cells.parquet")
+
+    assert call("export", run, "--format", "coco", "--out", "a.json") == 0
+
+    document = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert len(document["images"]) == 1
+    assert len(document["annotations"]) == len(objects)
+
+
+def test_a_folder_that_gdal_reads_is_exported(objects):
+    objects[["object_id", "geometry"]].to_file("trees.gdb", driver="OpenFileGDB")
+
+    assert call("export", "trees.gdb", "--out", "a.parquet") == 0
+    assert call("summary", "trees.gdb", "--cells", 20, "--out", "cells.csv") == 0
+
+    back = by_id(gpd.read_parquet("a.parquet"))
+    assert back["object_id"].tolist() == objects["object_id"].tolist()
+    assert pd.read_csv("cells.csv")["count"].sum() == len(objects)
 
 
 def test_class_and_confidence_rasters_become_cogs(patchwork, capsys):

@@ -6,6 +6,7 @@ import re
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pyproj
 import pytest
 import shapely
@@ -18,6 +19,7 @@ from scipy.spatial import cKDTree
 import areca
 from areca.measures import CountCalibration, gaps, neighbours
 from areca.measures.planting import fit_lattices
+from areca_pipelines.console import OUT
 from areca_pipelines.summary_map import GAP_RED
 
 UTM = "EPSG:32648"
@@ -131,11 +133,6 @@ def with_options(demo, folder, **options):
         ),
         ({"augment": "d4"}, [], "scores of the model do not hold for another augment"),
         ({}, ["--model", "oil-palm"], "run used another 'tree-crown' than this"),
-        (
-            {},
-            ["--model", "nowhere"],
-            "model 'tree-crown' is not at hand; name its folder",
-        ),
     ],
 )
 def test_no_interval_where_the_scores_do_not_hold(
@@ -147,6 +144,36 @@ def test_no_interval_where_the_scores_do_not_hold(
 
     assert "count_low" not in pd.read_csv("a.csv")
     assert f"no interval of counts: the {says}" in capsys.readouterr().err
+
+
+def test_a_run_whose_model_is_gone_has_no_interval(demo, tmp_path, capsys):
+    run = copy_run(demo, tmp_path / "run")
+    request = json.loads((run / "run.json").read_text())
+    request["model"]["name"] = "gone"
+    (run / "run.json").write_text(json.dumps(request))
+
+    assert call("summary", run, "--cells", 20) == 0
+
+    note = "no interval of counts: the model 'gone' is not at hand; name its folder"
+    assert note in capsys.readouterr().err
+
+
+def test_a_run_that_holds_its_own_summary_stays_a_run(demo, tmp_path, capsys):
+    run = copy_run(demo, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    holes = [{"block": "000_000", "error": "unreadable"}]
+    (run / "manifest.json").write_text(json.dumps(manifest | {"holes": holes}))
+    assert call("summary", run, "--cells", 20, "--out", run / "cells.parquet") == 0
+    first = capsys.readouterr()
+
+    assert call("summary", run, "--cells", 20, "--out", "again.parquet") == 0
+
+    second = capsys.readouterr()
+    assert "interval of counts: 95%" in first.err
+    assert "PARTIAL: 1 of 2" in first.err
+    assert second.err == first.err
+    one, other = map(gpd.read_parquet, (run / "cells.parquet", "again.parquet"))
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_square_cells_have_the_figures_that_pandas_has(demo, objects):
@@ -225,6 +252,53 @@ def test_a_table_of_outlines_alone_is_measured(plantation):
 
     one, other = pd.read_csv("bare.csv"), pd.read_csv("measured.csv")
     pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=2e-3)
+
+
+def without_bounds(table, path):
+    """Write GeoParquet whose metadata tell no bounds, as the format allows."""
+    table.to_parquet(path)
+    plain = pq.read_table(path)
+    metadata = dict(plain.schema.metadata)
+    geo = json.loads(metadata[b"geo"])
+    geo["columns"]["geometry"].pop("bbox")
+    metadata[b"geo"] = json.dumps(geo)
+    pq.write_table(plain.replace_schema_metadata(metadata), path)
+
+
+def test_cells_of_a_table_in_degrees_lie_in_its_utm_zone(plantation):
+    path, plants, _ = plantation
+    degrees = gpd.read_parquet(path).drop(columns="bbox", errors="ignore").to_crs(4326)
+    without_bounds(degrees, "degrees.parquet")
+    words = ("--cells", 100, "--out")
+
+    assert call("summary", "degrees.parquet", *words, "one.gpkg") == 0
+    assert call("summary", path, *words, "other.gpkg") == 0
+
+    one, other = (gpd.read_file(name, layer=0) for name in ("one.gpkg", "other.gpkg"))
+    assert one.crs == other.crs == UTM
+    assert one["cell"].tolist() == other["cell"].tolist()
+    assert one["count"].sum() == len(plants)
+
+
+@pytest.mark.parametrize("words", [("--cells", 100), ("--h3", 9)])
+def test_a_table_in_degrees_without_any_place_has_no_cells(words):
+    nothing = gpd.GeoDataFrame(geometry=[None, None], crs=4326)
+    for name, table in (("empty", nothing.iloc[:0]), ("null", nothing)):
+        table.to_parquet(f"{name}.parquet")
+        assert call("summary", f"{name}.parquet", *words, "--out", f"{name}.csv") == 0
+        [row] = pd.read_csv(f"{name}.csv").to_dict("records")
+        assert (row["cell"], row["count"]) == ("without a place", len(table))
+
+
+def test_all_columns_fit_a_line_of_80(demo, quarters, capsys, monkeypatch):
+    monkeypatch.setattr(OUT, "width", 80)
+
+    words = ("--zones", quarters, "--name", "plot", "--plantation")
+    assert call("summary", demo, *words) == 0
+
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert all(word in heading for word in ("interval", "missing", "nearest, m"))
+    assert [row.split()[0] for row in rows] == [*"abcd", "outside", "nowhere"]
 
 
 def test_spacing_is_computed_once_for_table_and_map(plantation, monkeypatch):
@@ -320,6 +394,16 @@ BAD = {
     "zone name": (["{demo}", "--zones", "{zones}", "--name", "x"], "no column 'x'"),
     "size": (["{demo}", "--cells", "0"], "at least 0.01 m"),
     "negative": (["{demo}", "--cells", "-5"], "at least 0.01 m"),
+    "near a pole": (["pole.gpkg", "--cells", "9"], "no UTM zone .* take --h3"),
+    "no such model": (["{demo}", "--cells", "9", "--model", "typo"], "model 'typo'"),
+    "model of a table": (
+        ["{demo}/objects", "--cells", "9", "--model", "tree-crown"],
+        "--model tree-crown is for runs",
+    ),
+    "one file twice": (
+        ["{demo}", "--cells", "9", "--out", "a.csv", "--gaps", "empty/../a.csv"],
+        "both a.csv",
+    ),
     "resolution": (["{demo}", "--h3", "16"], "h3_resolution is 16"),
     "no run": (["empty", "--cells", "9"], "empty is no run folder"),
     "nothing": (["nowhere", "--cells", "9"], "there is no nowhere"),
@@ -344,6 +428,8 @@ def places(demo, quarters, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
     points = gpd.GeoSeries.from_xy([1, 2], [1, 2], crs=4326)
     points.to_file(tmp_path / "points.gpkg")
+    pole = gpd.GeoSeries([shapely.box(9, 88, 9.01, 88.01)], crs=4326)
+    pole.to_file(tmp_path / "pole.gpkg")
     return {"demo": demo, "zones": quarters}
 
 

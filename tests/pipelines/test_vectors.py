@@ -81,6 +81,36 @@ def test_shapes_in_another_encoding_are_read_whole(tmp_path):
     assert_geodataframe_equal(part, gpd.read_parquet(tmp_path / "a.parquet"))
 
 
+def test_a_folder_that_gdal_reads_is_a_vector_file(tmp_path):
+    table = draw_objects()[["object_id", "geometry"]]
+    table.to_file(tmp_path / "trees.gdb", driver="OpenFileGDB")
+
+    parts = list(read_parts(tmp_path / "trees.gdb", 50))
+
+    assert len(parts) > 3
+    assert joined(parts)["object_id"].tolist() == table["object_id"].tolist()
+
+
+@pytest.mark.parametrize("name", ["A.PARQUET", "a.GeoParquet"])
+def test_geoparquet_is_known_by_its_name_in_any_case(tmp_path, name):
+    table = draw_objects()
+    table.to_parquet(tmp_path / name)
+
+    for source in (tmp_path / name, tmp_path):
+        assert_geodataframe_equal(joined(read_parts(source, 50)), table)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.fgb"])
+def test_parts_have_row_numbers_of_the_whole(tmp_path, name):
+    table = draw_objects()[["object_id", "geometry"]]
+    write = table.to_parquet if name.endswith("parquet") else table.to_file
+    write(tmp_path / name)
+
+    parts = list(read_parts(tmp_path / name, 50))
+
+    assert np.concatenate([p.index for p in parts]).tolist() == list(range(len(table)))
+
+
 def test_a_table_without_rows_is_one_part_with_its_columns(tmp_path):
     areca.write_objects(draw_objects().iloc[:0], tmp_path / "a.parquet")
 
@@ -106,7 +136,7 @@ def write_points(path):
     ("name", "write", "says"),
     [
         ("none.gpkg", lambda _: None, "there is no file"),
-        ("folder", lambda path: path.mkdir(), "holds no GeoParquet files"),
+        ("folder", lambda path: path.mkdir(), "cannot be read as a table of shapes"),
         ("a.parquet", write_text, "cannot be read as GeoParquet"),
         ("a.parquet", write_plain, "without shapes"),
         ("a.gpkg", write_text, "cannot be read as a table of shapes"),

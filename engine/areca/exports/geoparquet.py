@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pyproj
 
 from areca.errors import InputError
-from areca.measures.files import PARQUET
+from areca.measures.files import parquet_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class GeoParquetFiles:
         """
         if not path.is_dir():
             return cls([path])
-        files = sorted(p for p in path.iterdir() if p.suffix in PARQUET)
+        files = parquet_files(path)
         if not files:
             raise InputError(
                 f"{path} holds no GeoParquet files; give a run folder, a folder that "

@@ -16,7 +16,7 @@ import shapely
 
 from areca.errors import InputError
 from areca.exports.geoparquet import GeoParquetFiles
-from areca.measures.files import PARQUET, read_objects, read_vector
+from areca.measures.files import is_parquet, read_objects, read_vector
 from areca.measures.table import require_crs
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def open_source(path: Path) -> ObjectSource:
     """
     if not path.exists():
         raise InputError(f"there is no {path}; give a run folder or a table of objects")
-    if path.is_dir() or path.suffix in PARQUET:
+    if is_parquet(path):
         files = GeoParquetFiles.at(path)
         if files.is_wkb:
             return ParquetSource(files)

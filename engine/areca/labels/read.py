@@ -82,7 +82,7 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     if not path.is_file():
         raise LabelError(f"there is no label file {path}")
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() in {".parquet", ".geoparquet"}:
             return gpd.read_parquet(path)
         return gpd.read_file(path)
     except (DataSourceError, ValueError) as error:

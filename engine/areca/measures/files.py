@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import dask_geopandas as dgpd
     import pandas as pd
 
-PARQUET = frozenset({".parquet", ".geoparquet"})
-"""How names of GeoParquet files end."""
+_PARQUET = frozenset({".parquet", ".geoparquet"})
+"""How names of GeoParquet files end, in lower case."""
 ROWS_PER_GROUP = 50_000
 """Row group: what a reader with a bounding box skips or reads as a whole."""
 
@@ -101,11 +101,31 @@ def read_objects(
         ) from error
 
 
+def is_named_parquet(path: Path) -> bool:
+    """Return whether a path has the name of a GeoParquet file, in any case."""
+    return path.suffix.lower() in _PARQUET
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the GeoParquet files right in a folder, by name; none if it is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if is_named_parquet(path))
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a table is GeoParquet by its name: a file, or a folder of them.
+
+    Other folders are for GDAL to read, such as an Esri file geodatabase.
+    """
+    return bool(parquet_files(path)) if path.is_dir() else is_named_parquet(path)
+
+
 def read_vector(path: Path, *, what: str, wanted: str) -> gpd.GeoDataFrame:
     """Read a vector file of any kind as a whole.
 
     Args:
-        path: GeoParquet, or what GDAL reads (its first layer).
+        path: GeoParquet, or what GDAL reads (its first layer), file or folder.
         what: What it should hold, for the message.
         wanted: What to give instead, for the message.
 
@@ -116,7 +136,7 @@ def read_vector(path: Path, *, what: str, wanted: str) -> gpd.GeoDataFrame:
         InputError: It cannot be read, or has no shapes.
     """
     try:
-        parquet = path.suffix in PARQUET
+        parquet = is_parquet(path)
         # The first layer by number: it would be taken by default, with a warning.
         table = gpd.read_parquet(path) if parquet else gpd.read_file(path, layer=0)
     except (DataSourceError, OSError, ValueError) as error:

@@ -73,8 +73,9 @@ def extents_of(
         none = np.empty((0, 4))
         return Extents(keys=keys.iloc[:0], angles=none, coordinates=none)
     order = np.argsort(group[owner], kind="stable")
-    vertices, number = vertices[order], group[owner][order]
-    angles = np.column_stack(angles_of(vertices, earth))
+    vertices, owner = vertices[order], owner[order]
+    number = group[owner]
+    angles = np.column_stack(angles_of(vertices, earth, objects.index, owner))
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     return Extents(
         keys=keys.iloc[number[starts]].reset_index(drop=True),
@@ -150,7 +151,7 @@ def corners_of(
         number = found[_NUMBER].to_numpy(np.float64)[group[owner]].astype(np.intp)
     else:
         number = np.zeros(len(owner), dtype=np.intp)
-    longitude, latitude = angles_of(vertices, earth)
+    longitude, latitude = angles_of(vertices, earth, objects.index, owner)
     metres = frames_of(extents, earth).metres(longitude, latitude, number)
     if by is None and is_areal(filled := geometry[np.unique(owner)]).all():
         rings = rings_of(filled).moved(*metres)

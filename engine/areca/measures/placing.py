@@ -17,6 +17,7 @@ from areca.measures.shapes import is_areal, repaired
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from areca.measures.nearby import NearbyMaps
@@ -57,13 +58,14 @@ class PlacedOthers:
 
 
 def placed(
-    geometry: NDArray[np.object_], earth: Earth
+    geometry: NDArray[np.object_], earth: Earth, index: pd.Index
 ) -> Iterator[PlacedPolygons | PlacedOthers]:
     """Yield geometries in metres, each row in one of the sets that come.
 
     Args:
         geometry: Not None, not empty, shape (n,), CRS units.
         earth: Their CRS.
+        index: Names of their rows for messages, shape (n,).
     """
     rest = ~is_areal(geometry)
     rows = np.flatnonzero(~rest)
@@ -76,7 +78,7 @@ def placed(
         others = np.flatnonzero(rest)
         axis = np.zeros(len(geometry))
         axis[rows] = maps.axis
-        local, frames = in_metres(geometry[others], earth)
+        local, frames = in_metres(geometry[others], earth, index[others])
         yield from _mended(others, local, frames, axis[others])
 
 
@@ -106,20 +108,21 @@ def _placed_nearby(
 
 
 def in_metres(
-    geometry: NDArray[np.object_], earth: Earth
+    geometry: NDArray[np.object_], earth: Earth, index: pd.Index
 ) -> tuple[NDArray[np.object_], LocalFrames]:
     """Move each geometry into its own frame, all vertices through PROJ.
 
     Args:
         geometry: Not None, not empty, shape (n,), CRS units.
         earth: Their CRS.
+        index: Names of their rows for messages, shape (n,).
 
     Returns:
         Geometries in metres, and their frames. Heights are dropped. Coordinates that
         are no place in the CRS end in GridError.
     """
     vertices, owner = shapely.get_coordinates(geometry, return_index=True)
-    longitude, latitude = angles_of(vertices, earth)
+    longitude, latitude = angles_of(vertices, earth, index, owner)
     frames = frames_around(earth, longitude, latitude, owner)
     metres = np.column_stack(frames.metres(longitude, latitude, owner))
     # Two columns of new coordinates: heights are dropped here.
@@ -127,9 +130,21 @@ def in_metres(
 
 
 def angles_of(
-    vertices: NDArray[np.float64], earth: Earth
+    vertices: NDArray[np.float64],
+    earth: Earth,
+    index: pd.Index,
+    owner: NDArray[np.intp],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return longitude and latitude in radians of vertices, shape (n, 2).
+    """Return longitude and latitude of vertices in radians.
+
+    Args:
+        vertices: Shape (vertex, 2), CRS units.
+        earth: Their CRS.
+        index: Names of rows for messages, shape (n,).
+        owner: Which of them each vertex is of, shape (vertex,).
+
+    Returns:
+        Shape (vertex,) each.
 
     Raises:
         GridError: coordinates that are no place in the CRS.
@@ -137,13 +152,24 @@ def angles_of(
     longitude, latitude = earth.angles(vertices[:, 0], vertices[:, 1])
     placed = np.isfinite(longitude) & (np.abs(latitude) < np.pi / 2 + 1e-9)
     if not placed.all():
-        x, y = vertices[np.argmin(placed)]
+        at = int(np.argmin(placed))
+        x, y = vertices[at]
         raise GridError(
-            f"({x:g}, {y:g}) is no place in {earth.crs.name!r}, and so for "
-            f"{int((~placed).sum())} of {placed.size} vertices. The table names the "
-            "wrong CRS, or holds y before x: set the CRS the coordinates are in."
+            f"({x:g}, {y:g}) in row {index[int(owner[at])]} is no place in "
+            f"{earth.crs.name!r}, and so for {int((~placed).sum())} of {placed.size} "
+            f"vertices. {_mend(vertices[~placed])}"
         )
     return longitude, latitude
+
+
+def _mend(nowhere: NDArray[np.float64]) -> str:
+    """Return what to do about coordinates that are no place."""
+    if np.isfinite(nowhere).all():
+        return (
+            "The table names the wrong CRS, or holds y before x: set the CRS the "
+            "coordinates are in."
+        )
+    return "Take out rows whose coordinates are NaN or infinite, or mend them."
 
 
 def _mended(

@@ -161,7 +161,7 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
     }
     repaired, large = np.zeros((2, len(objects)), dtype=bool)
     for rows in chunks_of(geometry, np.flatnonzero(present)):
-        for part in placed(geometry[rows], earth):
+        for part in placed(geometry[rows], earth, objects.index[rows]):
             at = rows[part.rows]
             found: Columns = centre_columns(part, earth)
             if isinstance(part, PlacedPolygons):

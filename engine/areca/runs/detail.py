@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,10 @@ from areca.runs.report import Picture
 from areca.tiles import Window
 
 if TYPE_CHECKING:
+    import geopandas as gpd
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from areca.runs.plan import RunPlan
     from areca.runs.result import RunResult
 
@@ -40,8 +45,7 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     best = max(good, key=lambda b: (b.settled + b.open, b.name))
     block = next(b for b in plan.blocks if b.name == best.name)
     window = _around(block.window, plan.layout.shown)
-    lattice = plan.predictor.lattice
-    geobox = lattice.geobox(window)
+    geobox = plan.predictor.lattice.geobox(window)
     try:
         pixels = read_scenes(plan.scenes, plan.bands, geobox)
     except ReadError:
@@ -50,28 +54,16 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
     bounds = geobox.boundingbox.bbox
     objects = pd.concat([read_objects(file, bbox=bounds) for file in result.files])
+    place = _Place(plan=plan, window=window, zoom=zoom, pixel_m=pixel_m)
     if plan.origin.shape == "disc":
-        x, y = objects["center_x"].to_numpy(), objects["center_y"].to_numpy()
-        radius = objects["radius_m"].to_numpy() / pixel_m
-        col, row = lattice.to_pixels(x, y)
-        centres = np.column_stack([col - window.col0, row - window.row0])
-        picture = draw_objects(
-            image, centres * zoom, radius * zoom, metres_per_pixel=pixel_m / zoom
-        )
+        drawn = place.with_circles(image, objects)
         words = "Each circle is one object, at its own centre and radius."
     else:
-        names = plan.predictor.model.card.labels
-        picture = draw_outlines(
-            image,
-            _in_picture(objects.geometry.to_numpy(), plan, window, zoom),
-            objects["label"].map(names.index).to_numpy(),
-            names,
-            metres_per_pixel=pixel_m / zoom,
-        )
+        drawn = place.with_outlines(image, objects)
         words = "Each outline is one object, coloured by its class."
     millions = window.size / 1e6
     return Picture(
-        image=picture,
+        image=drawn,
         title="Objects at their true size",
         caption=(
             f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
@@ -80,17 +72,48 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     )
 
 
-def _in_picture(
-    shapes: np.ndarray, plan: RunPlan, window: Window, zoom: int
-) -> np.ndarray:
-    """Return outlines in CRS units as they lie in a picture of a window."""
-    lattice = plan.predictor.lattice
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a picture of a window lies, and how objects are drawn into it."""
 
-    def place(points: np.ndarray) -> np.ndarray:
+    plan: RunPlan
+    window: Window
+    zoom: int
+    """Edge of a pixel of the imagery in the picture, pixels."""
+    pixel_m: float
+    """Edge of a pixel of the imagery on the ground, m."""
+
+    def with_circles(
+        self, image: NDArray[np.uint8], objects: gpd.GeoDataFrame
+    ) -> Image.Image:
+        """Return the picture with a circle for each object."""
+        centres = objects[["center_x", "center_y"]].to_numpy()
+        radius = objects["radius_m"].to_numpy() / self.pixel_m
+        scale = self.pixel_m / self.zoom
+        return draw_objects(
+            image, self.pixels(centres), radius * self.zoom, metres_per_pixel=scale
+        )
+
+    def with_outlines(
+        self, image: NDArray[np.uint8], objects: gpd.GeoDataFrame
+    ) -> Image.Image:
+        """Return the picture with the outline of each object."""
+        names = self.plan.predictor.model.card.labels
+        shapes = shapely.transform(objects.geometry.to_numpy(), self.pixels)
+        return draw_outlines(
+            image,
+            np.asarray(shapes),
+            objects["label"].map(names.index).to_numpy(),
+            names,
+            metres_per_pixel=self.pixel_m / self.zoom,
+        )
+
+    def pixels(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points, shape (n, 2), CRS units, in pixels of the picture."""
+        lattice = self.plan.predictor.lattice
         col, row = lattice.to_pixels(points[:, 0], points[:, 1])
-        return np.column_stack([col - window.col0, row - window.row0]) * zoom
-
-    return np.asarray(shapely.transform(shapes, place))
+        origin = (self.window.col0, self.window.row0)
+        return (np.column_stack([col, row]) - origin) * self.zoom
 
 
 def _around(window: Window, region: Window) -> Window:

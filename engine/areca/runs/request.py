@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import shapely
 
 from areca.catalog import redact
+from areca.catalog.hrefs import is_remote
 from areca.runs.plan import RunPlan
 
 if TYPE_CHECKING:
@@ -92,5 +93,10 @@ def _asked(options: PredictOptions) -> dict[str, Any]:
 
 def _public(scene: Scene) -> dict[str, Any]:
     data = scene.to_dict()
-    data["bands"] = [{**b, "href": redact(b["href"])} for b in data["bands"]]
+    data["bands"] = [{**b, "href": _public_href(b["href"])} for b in data["bands"]]
     return data
+
+
+def _public_href(href: str) -> str:
+    """Return a link without secrets; a path on this disk has none, even with a `?`."""
+    return redact(href) if is_remote(href) else href

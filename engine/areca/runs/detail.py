@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
@@ -19,7 +20,6 @@ from areca.runs.report import Picture
 from areca.tiles import Window
 
 if TYPE_CHECKING:
-    import geopandas as gpd
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -53,7 +53,8 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
     image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
     bounds = geobox.boundingbox.bbox
-    objects = pd.concat([read_objects(file, bbox=bounds) for file in result.files])
+    parts = [read_objects(file, bbox=bounds) for file in result.files]
+    objects = gpd.GeoDataFrame(pd.concat(parts))
     place = _Place(plan=plan, window=window, zoom=zoom, pixel_m=pixel_m)
     if plan.origin.shape == "disc":
         drawn = place.with_circles(image, objects)

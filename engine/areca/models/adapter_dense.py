@@ -12,6 +12,7 @@ from areca.errors import PredictError
 from areca.models.checks import check_batch, refuse_not_finite
 from areca.models.folding import fold_norms
 from areca.models.loaded import Loaded
+from areca.models.rounding import logits_of, rounded
 from areca.models.transfer import to_device, to_host
 
 if TYPE_CHECKING:
@@ -45,20 +46,24 @@ class DenseSegmenter(Loaded):
             network: The network, with its weights.
             card: Its card.
             bf16: Whether to compute in bf16; by default where the card allows it and
-                the hardware has it.
+                the hardware has it and computes this network right (`rounded`).
         """
         super().__init__(card, next(network.parameters()).device)
         allowed = card.precision == "bf16" and has_bf16(self.device)
-        self.precision = "bf16" if (allowed if bf16 is None else bf16) else "float32"
+        is_wanted = allowed if bf16 is None else bf16
         if isinstance(network, Foldable):
             network.fold()
-        network = fold_norms(network.eval())
+        network = fold_norms(network.eval()).to(memory_format=torch.channels_last)
         # Autocast on a CPU would round every weight anew in every pass.
-        self._autocasts = self.bf16 and self.device.type != "cpu"
-        is_rounded = self.bf16 and not self._autocasts
-        self._numbers = torch.bfloat16 if is_rounded else torch.float32
-        network = network.to(self._numbers)
-        self._network = network.to(memory_format=torch.channels_last)
+        self._autocasts = is_wanted and self.device.type != "cpu"
+        self._numbers = torch.float32
+        if is_wanted and not self._autocasts:
+            coarse = rounded(network, card) if bf16 is None else network.bfloat16()
+            is_wanted = coarse is not None
+            if coarse is not None:
+                network, self._numbers = coarse, torch.bfloat16
+        self.precision = "bf16" if is_wanted else "float32"
+        self._network = network
         # The logits of a GPU are far away, and it can begin a pass before one ends.
         self.reduces = self.device.type != "cpu"
         self.passes_at_once = 2 if self.device.type == "cuda" else 1
@@ -107,9 +112,7 @@ class DenseSegmenter(Loaded):
         kind, is_on = self.device.type, self._autocasts
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, is_on):
             out = self._network(to_device(batch, self.device).to(self._numbers))
-        if isinstance(out, dict):
-            out = out["out"]  # DeepLabV3 of torchvision
-        return cast("Tensor", out)
+        return logits_of(out)
 
     def decode(self, raw: Raw, score_threshold: float) -> Sequence[Found]:
         """Refuse: classes of pixels are made of the logits of many tiles at once.

@@ -34,6 +34,11 @@ Each edge was taken the short way: over the antimeridian, and never around the E
 (An edge along a parallel from -180 to 180 degrees has no length.)"""
 
 
+BOX = "box taken for the ellipse in it"
+"""A rectangle along the axes, of which nothing else told what it stands for: area and
+all else are those of the ellipse (see `areca.measures.measure`)."""
+
+
 def notes_of(flags: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.object_]:
     """Return the notes of each object, shape (n,), from masks of shape (n,) by note."""
     count = len(next(iter(flags.values())))

@@ -153,7 +153,7 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
     drawn = objects.geometry.to_numpy()
     geometry, mixed = polygons_of_collections(drawn)
     present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
-    method = _radius_method(objects, geometry, present, options)
+    method, guessed = _radius_method(objects, geometry, present, options)
     pixel = pixel_sizes(objects, options)
     columns = {
         name: method if name == "radius_method" else np.full(len(objects), np.nan)
@@ -181,6 +181,7 @@ def _measured(objects: gpd.GeoDataFrame, options: MeasureOptions) -> gpd.GeoData
                 notes.REPAIRED: repaired,
                 notes.LARGE: large,
                 notes.ACROSS: _across(drawn, earth),
+                notes.BOX: guessed,
             }
         )
     return objects.assign(**columns)
@@ -207,19 +208,26 @@ def _radius_method(
     geometry: NDArray[np.object_],
     present: NDArray[np.bool_],
     options: MeasureOptions,
-) -> NDArray[np.object_]:
-    """Return where each radius comes from; what the table says already stands."""
+) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Return where each radius comes from; what the table says already stands.
+
+    Returns:
+        The method of each object, and which are boxes by their shape alone.
+    """
     method = np.full(len(objects), None, dtype=np.object_)
+    boxes = np.zeros(len(objects), dtype=bool)
     areal = present & is_areal(geometry)
     if options.radius_method is not None:
         method[areal] = options.radius_method
-        return method
+        return method, boxes
     method[areal] = "mask"
-    method[present & is_upright_box(geometry)] = "ellipse_of_box"
+    boxes = present & is_upright_box(geometry)
+    method[boxes] = "ellipse_of_box"
     if "radius_method" in objects:
         known = objects["radius_method"].notna().to_numpy(dtype=bool)
         method[known] = objects["radius_method"].to_numpy(dtype=np.object_)[known]
-    return method
+        boxes &= ~known
+    return method, boxes
 
 
 def _estimators(

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from areca.catalog import open_cube, search
     from areca.exports import Exported, ExportOptions, export_objects, export_raster
     from areca.features import (
+        ClusterOptions,
+        Signature,
         Statistics,
+        classify,
         enhance,
+        fit_clusters,
         fit_statistics,
         match_histograms,
         normalize,
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from areca.objects import PolygonOptions, polygonize
 
 _HOMES = {
+    "ClusterOptions": "areca.features",
     "CountCalibration": "areca.measures",
     "ExportOptions": "areca.exports",
     "Exported": "areca.exports",
@@ -51,14 +56,17 @@ _HOMES = {
     "PolygonOptions": "areca.objects",
     "PredictOptions": "areca.inference",
     "Prediction": "areca.inference",
+    "Signature": "areca.features",
     "Statistics": "areca.features",
     "SummaryOptions": "areca.measures",
     "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
+    "classify": "areca.features",
     "enhance": "areca.features",
     "export_objects": "areca.exports",
     "export_raster": "areca.exports",
     "find_gaps": "areca.measures",
+    "fit_clusters": "areca.features",
     "fit_statistics": "areca.features",
     "list_models": "areca.models.handle",
     "load_model": "areca.models.handle",
@@ -81,6 +89,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClusterOptions",
     "CountCalibration",
     "ExportOptions",
     "Exported",
@@ -89,14 +98,17 @@ __all__ = [
     "PolygonOptions",
     "PredictOptions",
     "Prediction",
+    "Signature",
     "Statistics",
     "SummaryOptions",
     "bounding_geometry",
     "circles",
+    "classify",
     "enhance",
     "export_objects",
     "export_raster",
     "find_gaps",
+    "fit_clusters",
     "fit_statistics",
     "list_models",
     "load_model",

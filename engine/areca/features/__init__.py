@@ -1,10 +1,13 @@
 """Features: what a model sees of a cube."""
 
+from areca.features.clusters import ClusterOptions, fit_clusters
 from areca.features.families import enhance, terrain, texture
 from areca.features.functions import NEIGHBOURHOODS, Neighbourhood
 from areca.features.indices import INDICES, BandIndex, find_index, spectral_indices
+from areca.features.likelihood import classify
 from areca.features.normalize import standardize
 from areca.features.scaling import match_histograms, normalize, subtract_dark
+from areca.features.signature import Signature, SignatureClass
 from areca.features.stack import FeatureStack, inputs_of, stack_features
 from areca.features.statistics import BandStatistics, Statistics, fit_statistics
 
@@ -13,11 +16,16 @@ __all__ = [
     "NEIGHBOURHOODS",
     "BandIndex",
     "BandStatistics",
+    "ClusterOptions",
     "FeatureStack",
     "Neighbourhood",
+    "Signature",
+    "SignatureClass",
     "Statistics",
+    "classify",
     "enhance",
     "find_index",
+    "fit_clusters",
     "fit_statistics",
     "inputs_of",
     "match_histograms",

@@ -1,6 +1,8 @@
 """Mean shift and its segments, against plain NumPy and SciPy on the whole array."""
 
 import math
+from collections import Counter
+from dataclasses import replace
 
 import dask
 import dask.array as da
@@ -13,12 +15,15 @@ from scipy import ndimage
 import areca
 from areca.errors import BandError
 from areca.features import segments as module
+from areca.features import small_segments as merging
 from areca.features.components import Meetings
 from areca.features.mean_shift import MeanShift
 from areca.tiles import cube_geobox
 
 RADII = {"spectral_radius": 24.0, "spatial_radius": 2, "iterations": 3}
 OPTIONS = areca.SegmentOptions(**RADII)
+FINE = {**RADII, "spectral_radius": 16.0}  # 700 segments of a few pixels
+SIZED = areca.SegmentOptions(**FINE, min_segment_size=25, max_segment_size=400)
 ROW0, COL0 = -(4_000_370 // 10), 50_013
 
 
@@ -64,11 +69,47 @@ def by_first_pixel(labels):
     return np.where(labels == 0, -1, first[inverse].reshape(labels.shape))
 
 
+def merged(ids, values, least):
+    """Small segments to their neighbours, by plain loops over all borders."""
+    lightest = {}
+    for axis in (1, 2):
+        weight = (np.diff(values, axis=axis) ** 2).sum(axis=0)
+        here = np.delete(ids, -1, axis=axis - 1)
+        there = np.delete(ids, 0, axis=axis - 1)
+        seen = (here != there) & (here >= 0) & (there >= 0)
+        for pair in zip(here[seen], there[seen], weight[seen], strict=True):
+            key = tuple(sorted(map(int, pair[:2])))
+            lightest[key] = min(float(pair[2]), lightest.get(key, np.inf))
+    order = sorted((weight, *pair) for pair, weight in lightest.items())
+    now = {int(each): int(each) for each in np.unique(ids)}
+    while True:
+        size = Counter(now[each] for each in ids.ravel().tolist())
+        picks = {}
+        for _, one, other in order:
+            ends = now[one], now[other]
+            if ends[0] != ends[1]:
+                for end in ends:
+                    if size[end] < least:
+                        picks.setdefault(end, (one, other))
+        if not picks:
+            return np.vectorize(now.get)(ids)
+        for one, other in picks.values():
+            new, old = sorted((now[one], now[other]))
+            now = {each: new if of == old else of for each, of in now.items()}
+
+
 @pytest.fixture(scope="module")
 def whole():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_PX", 10**6)
         return named(drawn_cube())
+
+
+@pytest.fixture(scope="module")
+def sized():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_PX", 10**6)
+        return named(drawn_cube(), SIZED)
 
 
 def test_the_filter_is_mean_shift():
@@ -92,7 +133,7 @@ def test_segments_are_the_components_of_the_whole(whole):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_neither_chunks_nor_blocks_change_an_id(whole, seed, monkeypatch):
+def test_neither_chunks_nor_blocks_change_an_id(sized, seed, monkeypatch):
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(module, "BLOCK_PX", int(rng.integers(9, 24)))
     parts = rng.integers(3, 7, 2)
@@ -102,7 +143,7 @@ def test_neither_chunks_nor_blocks_change_an_id(whole, seed, monkeypatch):
         band=1 + seed % 2,
     )
     with dask.config.set(scheduler="threads", num_workers=1 + seed % 3):
-        xr.testing.assert_identical(named(cube), whole)
+        xr.testing.assert_identical(named(cube, SIZED), sized)
         even = areca.mean_shift(cube, **RADII).compute()
     xr.testing.assert_identical(even, areca.mean_shift(drawn_cube(), **RADII).compute())
 
@@ -127,6 +168,31 @@ def test_without_the_seams_they_would(whole, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_PX", 11)
     monkeypatch.setattr(Meetings, "renamed", lambda _self, ids: ids)
     assert not whole.identical(named(drawn_cube()))
+
+
+def test_without_the_borders_at_seams_they_would(sized, monkeypatch):
+    """The mutation that the tests above must catch."""
+    monkeypatch.setattr(module, "BLOCK_PX", 11)
+    monkeypatch.setattr(module, "_seam", lambda *_a, **_k: merging.Borders.together([
+        merging.Borders(*[np.empty(0, np.int64)] * 3, (np.empty(0, np.int64),) * 2)
+    ]))  # fmt: skip
+    assert not sized.identical(named(drawn_cube(), SIZED))
+
+
+@pytest.mark.parametrize("most", [None, 400])
+@pytest.mark.parametrize("block", [17, 10**6])
+def test_small_segments_go_to_the_neighbour_across_the_lightest_border(
+    most, block, monkeypatch
+):
+    monkeypatch.setattr(module, "BLOCK_PX", block)
+    before = areca.SegmentOptions(**FINE, max_segment_size=most)
+    options = replace(before, min_segment_size=25)
+    cube = drawn_cube().chunk(y=13, x=29)
+    values = areca.mean_shift(drawn_cube(), **FINE).values
+    expected = merged(named(cube, before).values, values, 25)
+    found = named(cube, options).values
+    np.testing.assert_array_equal(found, expected)
+    assert np.unique(found[found >= 0], return_counts=True)[1].min() >= 25
 
 
 @pytest.mark.parametrize("most", [400, 50, 1])
@@ -184,6 +250,10 @@ def test_what_cannot_be_is_said():
         areca.SegmentOptions(spectral_radius=5, join_distance=-1)
     with pytest.raises(BandError, match="max_segment_size must be 1 pixel or more"):
         areca.SegmentOptions(spectral_radius=5, max_segment_size=0)
+    with pytest.raises(BandError, match="min_segment_size must be 1 pixel or more"):
+        areca.SegmentOptions(spectral_radius=5, min_segment_size=0)
+    with pytest.raises(BandError, match="max_segment_size=9 is less than"):
+        areca.SegmentOptions(spectral_radius=5, min_segment_size=10, max_segment_size=9)
     fitted = areca.fit_segments(cube, OPTIONS)
     with pytest.raises(BandError, match="fit them on this cube"):
         areca.segment(cube.isel(x=slice(1, None)), fitted)

@@ -264,11 +264,11 @@ def _moments_of(
     for cell in cells:
         pixels = cell.astype(np.float64)
         label = nearest(pixels, means)
-        count = np.bincount(label, minlength=number)
-        total = np.stack(
+        count = np.bincount(label, minlength=number).astype(np.int64)
+        total: Floats = np.stack(
             [np.bincount(label, band, minlength=number) for band in pixels], axis=1
-        )
-        products = np.zeros((number, bands, bands) if cross else (0, 0, 0))
+        ).astype(np.float64)
+        products: Floats = np.zeros((number, bands, bands) if cross else (0, 0, 0))
         if cross:
             off = pixels - means.T[:, label]
             for one in range(bands):

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 MISSING = -1
 """Id of a pixel that misses a band."""
-_SIDES = (np.s_[..., 0, :], np.s_[..., -1], np.s_[..., -1, :], np.s_[..., 0])
+SIDES: tuple[Any, ...] = (
+    np.s_[..., 0, :],
+    np.s_[..., -1],
+    np.s_[..., -1, :],
+    np.s_[..., 0],
+)
 """Edges of a block, clockwise from the top."""
 
 
@@ -44,17 +49,38 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class RimIds:
+    """The components at the edges of a block."""
+
+    edges: tuple[Ids, ...]
+    """Along each edge, clockwise from the top."""
+    parts: Ids
+    """Each once, growing."""
+    pixels: Ids
+    """How many pixels of the block each of them has."""
+
+    @classmethod
+    def of(cls, ids: Ids) -> RimIds:
+        """Return those of a block.
+
+        Args:
+            ids: Shape (height, width).
+        """
+        edges = tuple(ids[side].copy() for side in SIDES)
+        known, count = np.unique(ids, return_counts=True)
+        seen = np.isin(known, np.concatenate(edges)) & (known != MISSING)
+        return cls(edges, known[seen], count[seen])
+
+
+@dataclass(frozen=True, slots=True)
 class Rim:
     """What the neighbours of a block need to know of it."""
 
     values: tuple[Values, ...]
     """Along each edge, clockwise from the top."""
-    ids: tuple[Ids, ...]
-    cut_ids: tuple[Ids, ...]
-    parts: Ids
-    """Components at the edges, growing."""
-    pixels: Ids
-    """How many pixels of the block each of them has."""
+    whole: RimIds
+    cut: RimIds
+    """Of components that end at the lines of cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +140,7 @@ def components(values: Values, window: Window, rule: Rule, *, cut: bool = False)
         rows = np.arange(window.row0 + 1, window.row1)
         beside[:, cols % rule.cell_px == 0] = False
         below[rows % rule.cell_px == 0] = False
-    place = np.arange(height * width).reshape(height, width)
+    place = np.arange(height * width, dtype=np.int64).reshape(height, width)
     one = np.concatenate([place[:, :-1][beside], place[:-1][below]])
     other = np.concatenate([place[:, 1:][beside], place[1:][below]])
     groups = number_groups(height * width, one, other)
@@ -132,18 +158,11 @@ def rim_of(values: Values, window: Window, rule: Rule) -> Rim:
         window: Absolute pixels of the block.
         rule: Which neighbours belong together.
     """
-    ids = components(values, window, rule)
-    cut = ids if rule.cell_px is None else components(values, window, rule, cut=True)
-    edges = tuple(ids[side] for side in _SIDES)
-    known, count = np.unique(ids, return_counts=True)
-    at_edge = np.isin(known, np.concatenate(edges)) & (known != MISSING)
-    return Rim(
-        values=tuple(values[side].copy() for side in _SIDES),
-        ids=tuple(edge.copy() for edge in edges),
-        cut_ids=tuple(cut[side].copy() for side in _SIDES),
-        parts=known[at_edge],
-        pixels=count[at_edge],
-    )
+    whole = RimIds.of(components(values, window, rule))
+    cut = whole
+    if rule.cell_px is not None:
+        cut = RimIds.of(components(values, window, rule, cut=True))
+    return Rim(tuple(values[side].copy() for side in SIDES), whole, cut)
 
 
 def meetings_at(
@@ -163,8 +182,10 @@ def meetings_at(
     """
     side, facing = (1, 3) if beside else (2, 0)
     near = _near(one.values[side], other.values[facing], rule.within)
-    pairs = np.stack([one.ids[side][near], other.ids[facing][near]], axis=1)
-    cut = np.stack([one.cut_ids[side][near], other.cut_ids[facing][near]], axis=1)
+    pairs, cut = (
+        np.stack([mine.edges[side][near], theirs.edges[facing][near]], axis=1)
+        for mine, theirs in ((one.whole, other.whole), (one.cut, other.cut))
+    )
     if rule.cell_px is None or line % rule.cell_px == 0:
         cut = cut[:0]
     return np.unique(pairs, axis=0), np.unique(cut, axis=0)
@@ -175,8 +196,7 @@ def unite(pairs: Sequence[Ids], rims: Sequence[tuple[Ids, Ids]]) -> Meetings:
 
     Args:
         pairs: Of each seam, shape (n, 2).
-        rims: Components at the edges of each block, growing, and their pixels there;
-            nothing where sizes are not asked for.
+        rims: Components at the edges of each block, growing, and their pixels in it.
     """
     every = np.concatenate([np.empty((0, 2), np.int64), *pairs])
     part, number = np.unique(every, return_inverse=True)
@@ -194,10 +214,20 @@ def unite(pairs: Sequence[Ids], rims: Sequence[tuple[Ids, Ids]]) -> Meetings:
     )
 
 
-def _near(one: Values, other: Values, within: float) -> NDArray[np.bool_]:
-    """Return which pixels are near; a missing one is near to none."""
+def squared_distance(one: Values, other: Values) -> Values:
+    """Return how far pixels lie apart over all bands, squared, NaN where missing.
+
+    Args:
+        one: Shape (band, …).
+        other: The same shape.
+    """
     distance: Any = np.float32(0)
     for band, beside in zip(one, other, strict=True):
         off = band - beside
         distance = distance + off * off
-    return np.asarray(distance <= np.float32(within) ** 2)
+    return np.asarray(distance)
+
+
+def _near(one: Values, other: Values, within: float) -> NDArray[np.bool_]:
+    """Return which pixels are near; a missing one is near to none."""
+    return np.asarray(squared_distance(one, other) <= np.float32(within) ** 2)

@@ -57,7 +57,7 @@ class MaximumLikelihood:
         out = np.empty(flat.shape[1], np.float32)
         values = np.array([one.value for one in self.signature.classes], np.float32)
         rules = [
-            (np.array(one.mean), np.linalg.inv(one.factor))
+            (np.array(one.mean, np.float64), _inverse(one.factor))
             for one in self.signature.classes
         ]
         for start in range(0, flat.shape[1], STRIP_PX):
@@ -65,7 +65,7 @@ class MaximumLikelihood:
             part = flat[:, strip].astype(np.float64)
             there = np.isfinite(part).all(axis=0)
             part[:, ~there] = 0
-            scores = np.stack([_score(part, *rule) for rule in rules])
+            scores = np.stack([_score(part, mean, whiten) for mean, whiten in rules])
             best = np.argmax(scores, axis=0)
             if self.output == "class":
                 found = values[best]
@@ -119,11 +119,15 @@ def classify(
     if confidence:
         return found.rename("confidence")
     classes = found.fillna(NODATA).astype(np.uint8).rename("class")
-    classes = classes.rio.write_nodata(NODATA, encoded=False)
-    return classes.assign_attrs(
+    out: xr.DataArray = classes.rio.write_nodata(NODATA, encoded=False)
+    return out.assign_attrs(
         flag_values=[one.value for one in signature.classes],
         flag_meanings=" ".join("_".join(one.name.split()) for one in signature.classes),
     )
+
+
+def _inverse(factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.inv(factor), np.float64)
 
 
 def _score(

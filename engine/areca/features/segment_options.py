@@ -28,6 +28,10 @@ class SegmentOptions:
     max_segment_size: int | None = None
     """Pixels; larger segments are cut along the lines of a lattice, into cells that
     have no more. None for no limit."""
+    min_segment_size: int = 1
+    """Pixels; smaller segments, and what is left of those that are cut, go to the
+    neighbour that they differ least from at the border, which may then have more than
+    the largest size. One without a neighbour stays."""
 
     def __post_init__(self) -> None:
         self.stage(("band",))
@@ -36,10 +40,20 @@ class SegmentOptions:
                 f"join_distance must be more than 0, got {self.join_distance}: it is "
                 "a distance in the unit of the bands"
             )
+        if self.min_segment_size < 1:
+            raise BandError(
+                f"min_segment_size must be 1 pixel or more, got {self.min_segment_size}"
+                "; 1 leaves all segments as they are"
+            )
         if self.max_segment_size is not None and self.max_segment_size < 1:
             raise BandError(
                 f"max_segment_size must be 1 pixel or more, got {self.max_segment_size}"
                 "; leave it out for no limit"
+            )
+        if self.max_segment_size and self.max_segment_size < self.min_segment_size:
+            raise BandError(
+                f"max_segment_size={self.max_segment_size} is less than "
+                f"min_segment_size={self.min_segment_size}; make it larger"
             )
 
     @property

@@ -6,8 +6,8 @@ it the second names every pixel, block by block.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dask.array as da
 import numpy as np
@@ -25,16 +25,21 @@ from areca.features.components import (
     rim_of,
     unite,
 )
+from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
 from areca.objects.class_raster import sizes_between
 from areca.tiles import Lattice, Window, cube_geobox, map_stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dask.delayed import Delayed
-    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
-    from areca.features.components import Rim
+    from areca.features.components import Ids, Rim, Values
     from areca.features.segment_options import SegmentOptions
+    from areca.features.small_segments import SmallRim
+
+    Lines: TypeAlias = list[list[Delayed]]
 
 BLOCK_PX = 1024
 """Edge of a block, on the lattice."""
@@ -53,6 +58,8 @@ class Segments:
     whole: Meetings
     cut: Meetings
     """Of the same components cut along the lines of cells."""
+    merged: Meetings
+    """What small segments become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,36 @@ class _Blocks:
         rule = Rule(within=options.joined_within, cell_px=options.cell_px, whole=whole)
         return cls(lines, rule)
 
+    def each(self, function: Callable[..., Any], *arguments: object) -> Lines:
+        """Return what a function makes of the values and the window of each block."""
+        run = delayed(function, pure=False)
+        return [
+            [run(values, window, *arguments) for values, window in line]
+            for line in self.lines
+        ]
+
+    def seams(
+        self, rims: Lines, function: Callable[..., Any], *arguments: object
+    ) -> list[Delayed]:
+        """Return what a function makes of each two blocks that meet."""
+        run = delayed(function, pure=False)
+        found = []
+        for row, line in enumerate(rims):
+            for col, one in enumerate(line):
+                window = self.lines[row][col][1]
+                if col + 1 < len(line):
+                    at, other = window.col1, line[col + 1]
+                    found.append(run(one, other, at, *arguments, beside=True))
+                if row + 1 < len(rims):
+                    at, other = window.row1, rims[row + 1][col]
+                    found.append(run(one, other, at, *arguments, beside=False))
+        return found
+
 
 def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     """Find which segments go on from block to block: this reads the cube once.
+
+    Twice where small segments are to be merged.
 
     Args:
         cube: Dims (band, y, x) with a CRS; missing is NaN or `rio.nodata`. Bands
@@ -99,30 +133,29 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - raised by cube_geobox
     blocks = _Blocks.of(cube, options, BLOCK_PX)
-    rim, meet = delayed(rim_of, pure=False), delayed(meetings_at, pure=False)
-    rims = [
-        [rim(values, window, blocks.rule) for values, window in line]
-        for line in blocks.lines
-    ]
-    seams = []
-    for row, line in enumerate(rims):
-        for col, one in enumerate(line):
-            window = blocks.lines[row][col][1]
-            if col + 1 < len(line):
-                other, at = line[col + 1], window.col1
-                seams.append(meet(one, other, at, blocks.rule, beside=True))
-            if row + 1 < len(rims):
-                other, at = rims[row + 1][col], window.row1
-                seams.append(meet(one, other, at, blocks.rule, beside=False))
-    counts = [delayed(_counts, pure=False)(one) for line in rims for one in line]
-    sizes, pairs = compute(counts, seams)
-    return Segments(
+    rims = blocks.each(rim_of, blocks.rule)
+    seams = blocks.seams(rims, meetings_at, blocks.rule)
+    at_edges = [delayed(_at_edges, pure=False)(rim) for line in rims for rim in line]
+    edges, pairs = compute(at_edges, seams)
+    found = Segments(
         options=options,
         bands=tuple(str(name) for name in cube.band.values),
         geobox=cube_geobox(cube),
         block_px=BLOCK_PX,
-        whole=unite([whole for whole, _ in pairs], sizes),
-        cut=unite([cut for _, cut in pairs], ()),
+        whole=unite([whole for whole, _ in pairs], [whole for whole, _ in edges]),
+        cut=unite([cut for _, cut in pairs], [cut for _, cut in edges]),
+        merged=unite([], []),
+    )
+    least = options.min_segment_size
+    if least == 1:
+        return found
+    looks = blocks.each(_look, blocks.rule, delayed(found, traverse=False))
+    borders = [look[0] for line in looks for look in line]
+    borders += blocks.seams(
+        [[look[1] for look in line] for line in looks], _seam, least
+    )
+    return replace(
+        found, merged=merge_small(Borders.together(compute(*borders)), least)
     )
 
 
@@ -151,18 +184,13 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
             "them on this cube"
         )
     blocks = _Blocks.of(cube, segments.options, segments.block_px)
-    table = delayed(segments, traverse=False)
-    run = delayed(_named, pure=False)
+    named = blocks.each(_named, blocks.rule, delayed(segments, traverse=False))
     lines = [
         [
-            da.from_delayed(
-                run(values, window, blocks.rule, table),
-                shape=(window.height, window.width),
-                dtype=np.int64,
-            )
-            for values, window in line
+            da.from_delayed(ids, shape=(one.height, one.width), dtype=np.int64)
+            for ids, (_, one) in zip(*row, strict=True)
         ]
-        for line in blocks.lines
+        for row in zip(named, blocks.lines, strict=True)
     ]
     out = xr.DataArray(
         da.block(lines), dims=("y", "x"), coords={"y": cube.y, "x": cube.x},
@@ -172,20 +200,47 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
     return out.rio.write_nodata(MISSING, encoded=False)  # type: ignore[no-any-return]
 
 
-def _counts(rim: Rim) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return rim.parts, rim.pixels
+def _at_edges(rim: Rim) -> tuple[tuple[Ids, Ids], tuple[Ids, Ids]]:
+    """Return components at the edges of a block and their pixels, whole and cut."""
+    whole, cut = rim.whole, rim.cut
+    return (whole.parts, whole.pixels), (cut.parts, cut.pixels)
 
 
-def _named(
-    values: NDArray[np.float32], window: Window, rule: Rule, segments: Segments
-) -> NDArray[np.int64]:
+def _look(
+    values: Values, window: Window, rule: Rule, segments: Segments
+) -> tuple[Borders, SmallRim]:
+    """Return the borders of small segments in a block, and its edges."""
+    ids, pixels = _settled(values, window, rule, segments)
+    return borders_in(values, ids, pixels, segments.options.min_segment_size)
+
+
+def _seam(
+    one: SmallRim, other: SmallRim, _line: int, least: int, *, beside: bool
+) -> Borders:
+    return borders_at(one, other, least, beside=beside)
+
+
+def _named(values: Values, window: Window, rule: Rule, segments: Segments) -> Ids:
     """Return the segments of a block."""
-    ids = components(values, window, rule)
-    named = segments.whole.renamed(ids)
+    return segments.merged.renamed(_settled(values, window, rule, segments)[0])
+
+
+def _settled(
+    values: Values, window: Window, rule: Rule, segments: Segments
+) -> tuple[Ids, Ids]:
+    """Return the segments of a block before small ones are merged, and their pixels."""
+    ids, pixels = _sized(components(values, window, rule), segments.whole)
     most = segments.options.max_segment_size
     if most is None:
-        return named
+        return ids, pixels
+    cut = components(values, window, rule, cut=True)
+    cut_ids, cut_pixels = _sized(cut, segments.cut)
+    large = (pixels > most) & (ids != MISSING)
+    return np.where(large, cut_ids, ids), np.where(large, cut_pixels, pixels)
+
+
+def _sized(ids: Ids, meetings: Meetings) -> tuple[Ids, Ids]:
+    """Return the wholes that components belong to, and the pixels of those."""
     known, number, count = np.unique(ids, return_inverse=True, return_counts=True)
-    large = (segments.whole.sizes(known, count) > most) & (known != MISSING)
-    cut = segments.cut.renamed(components(values, window, rule, cut=True))
-    return np.where(large[number.reshape(ids.shape)], cut, named)
+    number = number.reshape(ids.shape)
+    return meetings.renamed(known)[number], meetings.sizes(known, count)[number]

@@ -149,7 +149,9 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     least = options.min_segment_size
     if least == 1:
         return found
-    looks = blocks.each(_look, blocks.rule, delayed(found, traverse=False))
+    looks: list[list[Any]] = blocks.each(
+        _look, blocks.rule, delayed(found, traverse=False)
+    )
     borders = [look[0] for line in looks for look in line]
     borders += blocks.seams(
         [[look[1] for look in line] for line in looks], _seam, least

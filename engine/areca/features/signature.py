@@ -120,7 +120,7 @@ class Signature:
         return cls(bands=bands, classes=tuple(classes), sample_interval=interval)
 
     def write(self, path: str | Path) -> Path:
-        """Write a file: `.json`, or `.gsg`, the text that ArcGIS reads.
+        """Write a file: `.json`, or `.gsg`, the text format of ArcGIS.
 
         Both hold every digit. A `.gsg` names classes without spaces.
 

@@ -11,7 +11,7 @@ from skimage import exposure
 
 import areca
 from areca.errors import BandError
-from areca.features import statistics
+from areca.features import cells
 from areca.tiles import cube_geobox
 
 
@@ -24,7 +24,7 @@ def seen(cube, band):
 @pytest.fixture(autouse=True)
 def small_cells(monkeypatch):
     """Cells of 16 pixels, so that a drawn cube has many."""
-    monkeypatch.setattr(statistics, "CELL_PX", 16)
+    monkeypatch.setattr(cells, "CELL_PX", 16)
 
 
 def wide_cube():

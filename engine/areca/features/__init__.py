@@ -1,10 +1,16 @@
 """Features: what a model sees of a cube."""
 
+from areca.features.clusters import ClusterOptions, fit_clusters
 from areca.features.families import enhance, terrain, texture
 from areca.features.functions import NEIGHBOURHOODS, Neighbourhood
 from areca.features.indices import INDICES, BandIndex, find_index, spectral_indices
+from areca.features.likelihood import classify
+from areca.features.mean_shift import mean_shift
 from areca.features.normalize import standardize
 from areca.features.scaling import match_histograms, normalize, subtract_dark
+from areca.features.segment_options import SegmentOptions
+from areca.features.segments import Segments, fit_segments, segment
+from areca.features.signature import Signature, SignatureClass
 from areca.features.stack import FeatureStack, inputs_of, stack_features
 from areca.features.statistics import BandStatistics, Statistics, fit_statistics
 
@@ -13,15 +19,25 @@ __all__ = [
     "NEIGHBOURHOODS",
     "BandIndex",
     "BandStatistics",
+    "ClusterOptions",
     "FeatureStack",
     "Neighbourhood",
+    "SegmentOptions",
+    "Segments",
+    "Signature",
+    "SignatureClass",
     "Statistics",
+    "classify",
     "enhance",
     "find_index",
+    "fit_clusters",
+    "fit_segments",
     "fit_statistics",
     "inputs_of",
     "match_histograms",
+    "mean_shift",
     "normalize",
+    "segment",
     "spectral_indices",
     "stack_features",
     "standardize",

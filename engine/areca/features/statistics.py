@@ -16,17 +16,11 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from areca.errors import BandError
-from areca.tiles import (
-    BlockGrid,
-    Lattice,
-    chunks_of,
-    cube_geobox,
-    join_chunks,
-    valid_where,
-)
+from areca.features.cells import cell_parts, sampled_cells
+from areca.tiles import join_chunks, valid_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -36,10 +30,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-CELL_PX = 512
-"""Edge of the cells that sums are taken over."""
-CELLS_ASIDE = 4
-"""A task takes so many cells each way."""
 BINS = 8192
 """Bins of the histogram of numbers that are no small integers."""
 
@@ -275,22 +265,12 @@ def _over_cells(
     look: Callable[[NDArray[Any]], T] | Sequence[Callable[[NDArray[Any]], T]],
 ) -> list[list[T]]:
     """Return what a look at each cell found, for each band, in the order of cells."""
-    geobox = cube_geobox(cube)
-    lattice = Lattice.of(geobox, core_px=CELL_PX)
-    region = lattice.window(geobox)
-    grid = BlockGrid(
-        lattice=lattice, region=region, tiles_down=CELLS_ASIDE, tiles_across=CELLS_ASIDE
-    )
     looks = [look] * cube.sizes["band"] if callable(look) else list(look)
     run = delayed(_look_at, pure=False)
-    tasks = []
-    for block in grid.blocks():
-        window = block.window.intersection(region)
-        if window is not None:
-            rows, cols = window.slices_in(region)
-            part = chunks_of(cube.isel(y=rows, x=cols).data)
-            how = (window, step, cube.rio.nodata)
-            tasks.append(run(part, looks, how))
+    tasks = [
+        run(part, looks, (window, step, cube.rio.nodata))
+        for window, part in cell_parts(cube)
+    ]
     found: list[list[T]] = [[] for _ in looks]
     cells = [cell for part in compute(*tasks) for cell in part]
     for _, bands in sorted(cells, key=lambda cell: cell[0]):
@@ -309,30 +289,13 @@ def _look_at(
     pixels = join_chunks(chunks)
     valid = valid_where(pixels, nodata)
     found = []
-    for cell, rows, cols in _cells(window):
-        every = slice(rows.start + -(window.row0 + rows.start) % step, rows.stop, step)
-        along = slice(cols.start + -(window.col0 + cols.start) % step, cols.stop, step)
-        part = np.ascontiguousarray(pixels[:, every, along])
+    for cell, rows, cols in sampled_cells(window, step):
+        part = np.ascontiguousarray(pixels[:, rows, cols])
         there = np.isfinite(part)
         if valid is not None:
-            there &= valid[:, every, along]
+            there &= valid[:, rows, cols]
         bands = [
             one(band[seen]) for one, band, seen in zip(looks, part, there, strict=True)
         ]
         found.append((cell, bands))
     return found
-
-
-def _cells(window: Window) -> Iterator[tuple[tuple[int, int], slice, slice]]:
-    """Yield the cells of a window, by row and column, and where they lie in it."""
-    for row in range(window.row0 // CELL_PX, -(-window.row1 // CELL_PX)):
-        rows = slice(
-            max(row * CELL_PX, window.row0) - window.row0,
-            min((row + 1) * CELL_PX, window.row1) - window.row0,
-        )
-        for col in range(window.col0 // CELL_PX, -(-window.col1 // CELL_PX)):
-            cols = slice(
-                max(col * CELL_PX, window.col0) - window.col0,
-                min((col + 1) * CELL_PX, window.col1) - window.col0,
-            )
-            yield (row, col), rows, cols

@@ -132,8 +132,8 @@ class ClassRaster:
         )
         edge, window = self.lattice.core_px, self.window
         cut = self.pixels.chunk(
-            y=_sizes(window.row0, window.row1, edge),
-            x=_sizes(window.col0, window.col1, edge),
+            y=sizes_between(window.row0, window.row1, edge),
+            x=sizes_between(window.col0, window.col1, edge),
         )
         parts = cut.data.to_delayed()
         for block in grid.blocks():
@@ -141,8 +141,14 @@ class ClassRaster:
             yield block, inside, parts[block.row, block.col]
 
 
-def _sizes(start: int, stop: int, edge: int) -> tuple[int, ...]:
-    """Return the lengths of the stretches between multiples of the edge."""
+def sizes_between(start: int, stop: int, edge: int) -> tuple[int, ...]:
+    """Return the lengths of the stretches between multiples of an edge.
+
+    Args:
+        start: First pixel, absolute.
+        stop: One after the last.
+        edge: Pixels.
+    """
     inner = np.arange(start // edge + 1, -(-stop // edge)) * edge
     return tuple(np.diff(np.concatenate([[start], inner, [stop]])).tolist())
 

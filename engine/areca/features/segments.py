@@ -1,0 +1,248 @@
+"""Segments: connected pixels that are alike after mean shift, over any region.
+
+The first pass looks at the seams of blocks and keeps a table of what meets there; with
+it the second names every pixel, block by block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
+
+from areca.errors import BandError
+from areca.features.components import (
+    MISSING,
+    Meetings,
+    Rule,
+    components,
+    meetings_at,
+    rim_of,
+    unite,
+)
+from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
+from areca.objects.class_raster import sizes_between
+from areca.tiles import Lattice, Window, cube_geobox, map_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dask.delayed import Delayed
+    from odc.geo.geobox import GeoBox
+
+    from areca.features.components import Ids, Rim, Values
+    from areca.features.segment_options import SegmentOptions
+    from areca.features.small_segments import SmallRim
+
+    Lines: TypeAlias = list[list[Delayed]]
+
+BLOCK_PX = 1024
+"""Edge of a block, on the lattice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """What `areca.segment` must know of a region before it names a pixel."""
+
+    options: SegmentOptions
+    bands: tuple[str, ...]
+    geobox: GeoBox
+    """The pixels of the cube."""
+    block_px: int
+    """Edge of the blocks whose components the tables name."""
+    whole: Meetings
+    cut: Meetings
+    """Of the same components cut along the lines of cells."""
+    merged: Meetings
+    """What small segments become."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of a cube after mean shift."""
+
+    lines: list[list[tuple[Delayed, Window]]]
+    """Values, lazy, and absolute pixels, by row and column."""
+    rule: Rule
+
+    @classmethod
+    def of(cls, cube: xr.DataArray, options: SegmentOptions, edge: int) -> _Blocks:
+        geobox = cube_geobox(cube)
+        whole = Lattice.of(geobox, core_px=edge).window(geobox)
+        down = sizes_between(whole.row0, whole.row1, edge)
+        across = sizes_between(whole.col0, whole.col1, edge)
+        stage = options.stage(tuple(str(name) for name in cube.band.values))
+        filtered = map_stage(stage, cube.chunk(y=down, x=across)).data
+        rows = np.cumsum([whole.row0, *down]).tolist()
+        cols = np.cumsum([whole.col0, *across]).tolist()
+        lines = [
+            [
+                (values, Window(rows[row], cols[col], rows[row + 1], cols[col + 1]))
+                for col, values in enumerate(line)
+            ]
+            for row, line in enumerate(filtered.to_delayed()[0])
+        ]
+        rule = Rule(within=options.joined_within, cell_px=options.cell_px, whole=whole)
+        return cls(lines, rule)
+
+    def each(self, function: Callable[..., Any], *arguments: object) -> Lines:
+        """Return what a function makes of the values and the window of each block."""
+        run = delayed(function, pure=False)
+        return [
+            [run(values, window, *arguments) for values, window in line]
+            for line in self.lines
+        ]
+
+    def seams(
+        self, rims: Lines, function: Callable[..., Any], *arguments: object
+    ) -> list[Delayed]:
+        """Return what a function makes of each two blocks that meet."""
+        run = delayed(function, pure=False)
+        found = []
+        for row, line in enumerate(rims):
+            for col, one in enumerate(line):
+                window = self.lines[row][col][1]
+                if col + 1 < len(line):
+                    at, other = window.col1, line[col + 1]
+                    found.append(run(one, other, at, *arguments, beside=True))
+                if row + 1 < len(rims):
+                    at, other = window.row1, rims[row + 1][col]
+                    found.append(run(one, other, at, *arguments, beside=False))
+        return found
+
+
+def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
+    """Find which segments go on from block to block: this reads the cube once.
+
+    Twice where small segments are to be merged.
+
+    Args:
+        cube: Dims (band, y, x) with a CRS; missing is NaN or `rio.nodata`. Bands
+            should share a range of values.
+        options: What is alike.
+
+    Returns:
+        What `areca.segment` needs; the same for any chunks or workers.
+
+    Raises:
+        GridError: The cube has no CRS or is not north-up.
+    """  # noqa: DOC502 - raised by cube_geobox
+    blocks = _Blocks.of(cube, options, BLOCK_PX)
+    rims = blocks.each(rim_of, blocks.rule)
+    seams = blocks.seams(rims, meetings_at, blocks.rule)
+    at_edges = [delayed(_at_edges, pure=False)(rim) for line in rims for rim in line]
+    edges, pairs = compute(at_edges, seams)
+    found = Segments(
+        options=options,
+        bands=tuple(str(name) for name in cube.band.values),
+        geobox=cube_geobox(cube),
+        block_px=BLOCK_PX,
+        whole=unite([whole for whole, _ in pairs], [whole for whole, _ in edges]),
+        cut=unite([cut for _, cut in pairs], [cut for _, cut in edges]),
+        merged=unite([], []),
+    )
+    least = options.min_segment_size
+    if least == 1:
+        return found
+    looks: list[list[Any]] = blocks.each(
+        _look, blocks.rule, delayed(found, traverse=False)
+    )
+    borders = [look[0] for line in looks for look in line]
+    borders += blocks.seams(
+        [[look[1] for look in line] for line in looks], _seam, least
+    )
+    return replace(
+        found, merged=merge_small(Borders.together(compute(*borders)), least)
+    )
+
+
+def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
+    """Name the segment of each pixel; nothing is computed.
+
+    Args:
+        cube: The cube of `areca.fit_segments`, in any chunks.
+        segments: What that returned.
+
+    Returns:
+        Dims (y, x), int64: the place of the first pixel of the segment in the cube,
+        `row * width + column`, and -1 (`rio.nodata`) where a band is missing. Chunks
+        are blocks of the lattice; the ids are the same for any chunks of the cube.
+
+    Raises:
+        BandError: The cube has other bands or other pixels than the segments.
+        GridError: The cube has no CRS or is not north-up.
+    """  # noqa: DOC502 - GridError comes from cube_geobox
+    bands = tuple(str(name) for name in cube.band.values)
+    geobox = cube_geobox(cube)
+    if (bands, geobox) != (segments.bands, segments.geobox):
+        raise BandError(
+            f"these segments are of bands {', '.join(segments.bands)} on "
+            f"{segments.geobox}, and the cube has {', '.join(bands)} on {geobox}; fit "
+            "them on this cube"
+        )
+    blocks = _Blocks.of(cube, segments.options, segments.block_px)
+    named = blocks.each(_named, blocks.rule, delayed(segments, traverse=False))
+    lines = [
+        [
+            da.from_delayed(ids, shape=(one.height, one.width), dtype=np.int64)
+            for ids, (_, one) in zip(*row, strict=True)
+        ]
+        for row in zip(named, blocks.lines, strict=True)
+    ]
+    out = xr.DataArray(
+        da.block(lines), dims=("y", "x"), coords={"y": cube.y, "x": cube.x},
+        name="segment",
+    )  # fmt: skip
+    out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)
+    return out.rio.write_nodata(MISSING, encoded=False)  # type: ignore[no-any-return]
+
+
+def _at_edges(rim: Rim) -> tuple[tuple[Ids, Ids], tuple[Ids, Ids]]:
+    """Return components at the edges of a block and their pixels, whole and cut."""
+    whole, cut = rim.whole, rim.cut
+    return (whole.parts, whole.pixels), (cut.parts, cut.pixels)
+
+
+def _look(
+    values: Values, window: Window, rule: Rule, segments: Segments
+) -> tuple[Borders, SmallRim]:
+    """Return the borders of small segments in a block, and its edges."""
+    ids, pixels = _settled(values, window, rule, segments)
+    return borders_in(values, ids, pixels, segments.options.min_segment_size)
+
+
+def _seam(
+    one: SmallRim, other: SmallRim, _line: int, least: int, *, beside: bool
+) -> Borders:
+    return borders_at(one, other, least, beside=beside)
+
+
+def _named(values: Values, window: Window, rule: Rule, segments: Segments) -> Ids:
+    """Return the segments of a block."""
+    return segments.merged.renamed(_settled(values, window, rule, segments)[0])
+
+
+def _settled(
+    values: Values, window: Window, rule: Rule, segments: Segments
+) -> tuple[Ids, Ids]:
+    """Return the segments of a block before small ones are merged, and their pixels."""
+    ids, pixels = _sized(components(values, window, rule), segments.whole)
+    most = segments.options.max_segment_size
+    if most is None:
+        return ids, pixels
+    cut = components(values, window, rule, cut=True)
+    cut_ids, cut_pixels = _sized(cut, segments.cut)
+    large = (pixels > most) & (ids != MISSING)
+    return np.where(large, cut_ids, ids), np.where(large, cut_pixels, pixels)
+
+
+def _sized(ids: Ids, meetings: Meetings) -> tuple[Ids, Ids]:
+    """Return the wholes that components belong to, and the pixels of those."""
+    known, number, count = np.unique(ids, return_inverse=True, return_counts=True)
+    number = number.reshape(ids.shape)
+    return meetings.renamed(known)[number], meetings.sizes(known, count)[number]

@@ -63,6 +63,8 @@ def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         return
     for table in files.tables(files.columns, rows=rows):
         frame = table.to_pandas()
+        if named := [name for name in frame.index.names if name is not None]:
+            frame = frame.reset_index(named)  # ids of the user, and no row numbers
         for name, crs in files.geometries.items():
             with np.errstate(invalid="ignore"):  # a vertex may be nowhere
                 frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=crs)

@@ -254,6 +254,23 @@ def test_a_table_of_outlines_alone_is_measured(plantation):
     pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=2e-3)
 
 
+@pytest.mark.parametrize("index", [[], ["score"], [None, "score"]])
+def test_a_filtered_table_with_an_index_is_summed_up(plantation, index):
+    path, *_ = plantation
+    table = gpd.read_parquet(path).assign(score=0.5)
+    kept = table[table["center_lon"] > table["center_lon"].median()]
+    if index:
+        kept = kept.set_index("score", append=None in index)
+    kept.to_parquet("kept.parquet")
+    words = ("--cells", 100, "--plantation", "--map", "a.png")
+
+    assert call("summary", "kept.parquet", *words, "--out", "cells.csv") == 0
+    assert call("export", "kept.parquet", "--out", "kept.csv") == 0
+
+    assert pd.read_csv("cells.csv")["count"].sum() == len(kept) > 100
+    assert not any("index" in name for name in pd.read_csv("kept.csv").columns)
+
+
 def without_bounds(table, path):
     """Write GeoParquet whose metadata tell no bounds, as the format allows."""
     table.to_parquet(path)

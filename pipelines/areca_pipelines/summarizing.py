@@ -108,7 +108,8 @@ def _check_targets(request: SummaryRequest) -> None:
     """Refuse files that cannot be written.
 
     Raises:
-        InputError: One exists, has a suffix that names no format, or is given twice.
+        InputError: One exists, has no folder to lie in or a suffix that names no
+            format, or is given twice.
     """
     for target in (request.out, request.gaps, request.picture):
         if target is not None:

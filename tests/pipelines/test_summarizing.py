@@ -432,6 +432,7 @@ BAD = {
     "gaps there": (["{demo}", "--cells", "9", "--gaps", "words.csv"], "exists"),
     "no table": (["{demo}", "--cells", "9", "--out", "a.tif"], "a.tif is no table"),
     "no suffix": (["{demo}", "--cells", "9", "--gaps", "a.shp"], "does not tell"),
+    "no folder": (["{demo}", "--cells", "9", "--gaps", "no/a.csv"], "no folder no;"),
     "no picture": (["{demo}", "--cells", "9", "--map", "a.jpg"], "a map is a PNG"),
 }
 

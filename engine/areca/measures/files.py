@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import dask_geopandas as dgpd
     import pandas as pd
 
-_PARQUET = frozenset({".parquet", ".geoparquet"})
+_PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
 """How names of GeoParquet files end, in lower case."""
 ROWS_PER_GROUP = 50_000
 """Row group: what a reader with a bounding box skips or reads as a whole."""

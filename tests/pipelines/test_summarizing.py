@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 import areca
 from areca.measures import CountCalibration, gaps, neighbours
 from areca.measures.planting import fit_lattices
-from areca_pipelines.console import OUT
+from areca_pipelines.console import OUT, print_summary
 from areca_pipelines.summary_map import GAP_RED
 
 UTM = "EPSG:32648"
@@ -316,6 +316,31 @@ def test_all_columns_fit_a_line_of_80(demo, quarters, capsys, monkeypatch):
     heading, *rows = capsys.readouterr().out.splitlines()
     assert all(word in heading for word in ("interval", "missing", "nearest, m"))
     assert [row.split()[0] for row in rows] == [*"abcd", "outside", "nowhere"]
+
+
+NAMES = ["Block 17 north of the river", "Süd[2]", "Utara-Timur-Laut", "D"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_names_and_figures_of_zones_are_shown_whole(width, capsys, monkeypatch):
+    monkeypatch.setattr(OUT, "width", width)
+    figures = {"count": 123_456, "count_low": 111_111, "count_high": 122_222,
+               "gaps": 23_456, "zone_area_ha": 12_345.678, "density_per_ha": 1_234.5,
+               "radius_median_m": 12.34, "nearest_median_m": 1_357.9,
+               "shared": 77_777}  # fmt: skip
+    table = pd.DataFrame({"zone": NAMES} | figures)
+
+    print_summary(table, [], [])
+
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert width < 80 or max(map(len, lines)) <= width
+    assert shown.count("123,456") == shown.count("77,777") == len(NAMES)
+    assert shown.count("111,111 to") == shown.count("1,357.90") == len(NAMES)
+    # A long name goes on at the start of the next line.
+    column = "".join(re.split(r" {2,}| \d[\d,]{5}| $", line)[0] for line in lines)
+    for name in NAMES:
+        assert name.replace(" ", "") in column.replace(" ", ""), shown
 
 
 def test_spacing_is_computed_once_for_table_and_map(plantation, monkeypatch):

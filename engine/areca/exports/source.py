@@ -97,8 +97,8 @@ class ParquetSource:
         """
         if files.crs is None:
             raise InputError(
-                "the table has no CRS, so nobody knows where its objects are; set it "
-                "with geopandas (set_crs) first"
+                "the table has no CRS, so nobody knows where its objects are. Name it "
+                "first: objects.set_crs('EPSG:...')"
             )
         self._files = files
         self.crs = files.crs

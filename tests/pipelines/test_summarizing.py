@@ -458,6 +458,8 @@ BAD = {
     "no table": (["{demo}", "--cells", "9", "--out", "a.tif"], "a.tif is no table"),
     "no suffix": (["{demo}", "--cells", "9", "--gaps", "a.shp"], "does not tell"),
     "no folder": (["{demo}", "--cells", "9", "--gaps", "no/a.csv"], "no folder no;"),
+    "no CRS": (["bare.parquet", "--cells", "9"], "bare.parquet has no.* ogr2ogr -a_s"),
+    "zones, no CRS": (["{demo}", "--zones", "bare.parquet"], "bare.parquet has no CRS"),
     "no picture": (["{demo}", "--cells", "9", "--map", "a.jpg"], "a map is a PNG"),
 }
 
@@ -471,6 +473,8 @@ def places(demo, quarters, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
     points = gpd.GeoSeries.from_xy([1, 2], [1, 2], crs=4326)
     points.to_file(tmp_path / "points.gpkg")
+    bare = gpd.GeoDataFrame(geometry=[shapely.box(1, 1, 2, 2)])
+    bare.to_parquet(tmp_path / "bare.parquet")
     pole = gpd.GeoSeries([shapely.box(9, 88, 9.01, 88.01)], crs=4326)
     pole.to_file(tmp_path / "pole.gpkg")
     return {"demo": demo, "zones": quarters}

@@ -55,7 +55,7 @@ BAD = {
     "raster format": (lambda _: draw_objects(6), {"format": "cog"}, "export_raster"),
     "no images": (lambda _: draw_objects(6), {"format": "coco"}, "none is given"),
     "no such path": (lambda folder: folder / "nothing", {}, "there is no"),
-    "empty folder": (lambda folder: folder, {}, "no GeoParquet files"),
+    "empty folder": (lambda folder: folder, {}, "cannot be read as a table of shapes"),
     "damaged file": (unfit_file, {}, "cannot be read as GeoParquet"),
     "no geometry": (plain_parquet, {}, "cannot be read as GeoParquet"),
     "no table": (text_file, {}, "cannot be read as a table of shapes"),

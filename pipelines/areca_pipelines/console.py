@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import xarray as xr
+    from rich.console import JustifyMethod
 
     from areca.exports import Exported
     from areca.models.card import ModelCard
@@ -58,6 +60,8 @@ SUMMARY_COLUMNS = {
 SHORT_NAMES = {OUTSIDE_NAME: "outside", NOWHERE_NAME: "nowhere"}
 """What rows of no zone are called where they are shown: figures leave them 7 letters of
 a line of 80."""
+LEAST_NAME = 10
+"""Letters of a zone's name that stand in one line, however narrow the screen."""
 LINES_EVERY = 100
 """Steps between two lines of a training's log."""
 
@@ -310,19 +314,54 @@ def print_summary(
     columns = {n: c for n, c in SUMMARY_COLUMNS.items() if n in table}
     if "shared" in table and not table["shared"].any():
         columns.pop("shared")
-    headings = [heading for heading, _ in columns.values()]
-    shown = Table(key, *headings, box=None, pad_edge=False)
-    for column in shown.columns[1:]:
-        column.justify, column.no_wrap = "right", True
+    lines = [[key, *(heading for heading, _ in columns.values())]]
     for row in table.head(MOST_ROWS).to_dict("records"):
         figures = (_figure(row, name, digits) for name, (_, digits) in columns.items())
         name = str(row[key])
-        shown.add_row(escape(SHORT_NAMES.get(name, name)), *figures)
-    OUT.print(shown)
+        lines.append([SHORT_NAMES.get(name, name), *figures])
+    OUT.print(_fitted(lines), crop=False)
     if len(table) > MOST_ROWS:
         OUT.print(f"and {len(table) - MOST_ROWS:,} more rows")
     for path in files:
         _plain(f"file    {_near(path)}")
+
+
+def _fitted(lines: Sequence[Sequence[str]]) -> Table:
+    """Return names and figures as a table that loses none of them.
+
+    Args:
+        lines: The heading, then the rows; the name is first in each.
+
+    Returns:
+        The table. Where it is wider than the screen, headings and intervals are broken
+        in two lines, then names; a screen that is narrower still breaks its lines.
+    """
+    widths, gap = _widths(lines), 2
+    if sum(widths) + gap * (len(widths) - 1) > OUT.width:
+        lines = [
+            [name, *(f.replace(" to ", " to\n") for f in line)] for name, *line in lines
+        ]
+        lines[0] = [word.replace(" ", "\n") for word in lines[0]]
+        widths, gap = _widths(lines), 1
+        left = OUT.width - sum(widths[1:]) - gap * (len(widths) - 1)
+        widths[0] = min(widths[0], max(left, LEAST_NAME))
+    # rich would drop the names of a table that is wider than the screen.
+    whole = sum(widths) + gap * (len(widths) - 1)
+    shown = Table(box=None, pad_edge=False, collapse_padding=gap == 1, width=whole)
+    for number, (word, width) in enumerate(zip(lines[0], widths, strict=True)):
+        justify: JustifyMethod = "right" if number else "left"
+        shown.add_column(escape(word), width=width, justify=justify, overflow="fold")
+    for name, *figures in lines[1:]:
+        shown.add_row(escape(name), *figures)
+    return shown
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide columns are, of texts that may be broken already."""
+    return [
+        max(cell_len(part) for text in column for part in text.split("\n"))
+        for column in zip(*lines, strict=True)
+    ]
 
 
 def _figure(row: Mapping[Hashable, Any], name: str, digits: int) -> str:

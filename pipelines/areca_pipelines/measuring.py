@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, cast
 import geopandas as gpd
 import pandas as pd
 
+from areca.errors import InputError
+from areca.exports.place import check_target
 from areca.measures import MeasureOptions, ObjectsWriter, circles, measure
+from areca.measures.files import is_named_parquet
 from areca.measures.notes import NOTE
 from areca.objects import drop_duplicates
 from areca.runs.summary import Summary, summarise
@@ -79,22 +82,29 @@ def measure_file(
     options: MeasureOptions | None = None,
     suppression: Suppression | None = None,
     draw_circles: bool = False,
+    overwrite: bool = False,
 ) -> MeasuredFile:
     """Write a vector file again with the measures of its objects.
 
     Args:
         source: GeoParquet, or any vector file that GDAL reads; it needs a CRS.
-        target: GeoParquet to write.
+        target: GeoParquet to write, NAME.parquet.
         options: What to measure.
         suppression: How to drop duplicates first; None keeps all.
         draw_circles: Write a second file beside the first, NAME.circles.parquet, with
             the circle of each object's radius on the ground instead of its outline.
+        overwrite: Whether files that are there are replaced.
 
     Returns:
-        What was written and what the objects add up to. A source that cannot be used
-        ends in `areca.errors.InputError`, and nothing is written.
+        What was written and what the objects add up to. A source that cannot be used,
+        or a target that cannot be written, ends in `areca.errors.InputError`, and
+        nothing is written.
     """
     rounds = target.with_suffix(f".circles{target.suffix}") if draw_circles else None
+    _check_name(target)
+    for path in (target, rounds):
+        if path is not None:
+            check_target(path, overwrite=overwrite)
     notes: Counter[str] = Counter()
     parts = read_parts(source, ROWS)
     if suppression is not None:
@@ -116,6 +126,19 @@ def measure_file(
     return MeasuredFile(
         summary=summary, notes=dict(notes.most_common()), table=target, circles=rounds
     )
+
+
+def _check_name(target: Path) -> None:
+    """Refuse a name that would hide what the file is.
+
+    Raises:
+        InputError: It is not that of GeoParquet.
+    """
+    if not is_named_parquet(target):
+        raise InputError(
+            f"measure writes GeoParquet, and {target} does not end in .parquet; give "
+            "--out NAME.parquet, and make other formats of it with areca export"
+        )
 
 
 def _measured(

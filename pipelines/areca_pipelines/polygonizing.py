@@ -62,8 +62,8 @@ def polygonize_file(
 
     Args:
         source: A raster that GDAL reads, a Zarr group, or the folder of a run.
-        target: GeoParquet: one file if it ends in .parquet or .geoparquet, for which
-            the table must fit into memory, else a folder, written part by part.
+        target: GeoParquet: one file if it ends in .parquet, .geoparquet or .pq, for
+            which the table must fit into memory, else a folder, written part by part.
         layer: Where in the source the classes are.
         classes: See `areca.polygonize`, as all that follow.
         nodata: The value of pixels that nothing is known of.
@@ -78,6 +78,12 @@ def polygonize_file(
     """
     raster = open_classes(source, layer)
     one_file = is_named_parquet(target)
+    # A number may end a folder's name (v1.2); letters are those of a format.
+    if target.suffix[1:2].isalpha() and not one_file and not target.exists():
+        raise InputError(
+            f"polygonize writes GeoParquet, and {target} ends otherwise; give --out "
+            "NAME.parquet or a folder, and make other formats of it with areca export"
+        )
     if target.is_dir() == one_file and target.exists():
         raise InputError(
             f"{target} is {'a folder' if one_file else 'a file'} already; give --out "

@@ -16,8 +16,7 @@ from areca.exports.formats import FORMATS, choose_format
 from areca.exports.geoparquet import open_lazy
 from areca.exports.place import check_target
 from areca.measures import SummaryOptions, measure
-from areca.measures.files import is_parquet, read_vector
-from areca.measures.table import require_crs
+from areca.measures.files import is_parquet, read_vector, require_file_crs
 from areca.measures.tally import NEEDED
 from areca.runs.folder import write_atomically
 from areca_pipelines.run_reading import calibration_of, open_run, state_notes
@@ -108,7 +107,8 @@ def _check_targets(request: SummaryRequest) -> None:
     """Refuse files that cannot be written.
 
     Raises:
-        InputError: One exists, has a suffix that names no format, or is given twice.
+        InputError: One exists, has no folder to lie in or a suffix that names no
+            format, or is given twice.
     """
     for target in (request.out, request.gaps, request.picture):
         if target is not None:
@@ -130,8 +130,9 @@ def _check_targets(request: SummaryRequest) -> None:
 
 def _read(source: Path, run: FinishedRun | None) -> dgpd.GeoDataFrame:
     """Return measured objects as a lazy table."""
-    table = _opened(source if run is None else run.folder.objects)
-    require_crs(table)
+    path = source if run is None else run.folder.objects
+    table = _opened(path)
+    require_file_crs(table.crs, path)
     if set(NEEDED) <= set(table.columns):
         return table
     measured = measure(table)

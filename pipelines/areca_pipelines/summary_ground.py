@@ -10,7 +10,7 @@ import numpy as np
 
 from areca.errors import InputError
 from areca.measures import SummaryOptions, summarize, summarize_cells
-from areca.measures.files import read_vector
+from areca.measures.files import read_vector, require_file_crs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,9 +135,11 @@ def read_zones(path: Path) -> gpd.GeoDataFrame:
         The zones, in the CRS of the file.
 
     Raises:
-        InputError: It is not there, or holds no shapes.
+        InputError: It is not there, or holds no shapes or no CRS.
     """
     if not path.exists():
         raise InputError(f"there is no file {path} of zones; check the path")
     wanted = "polygons as GeoJSON, GeoPackage or another vector file"
-    return read_vector(path, what="zones", wanted=wanted)
+    zones = read_vector(path, what="zones", wanted=wanted)
+    require_file_crs(zones.crs, path)
+    return zones

@@ -15,7 +15,7 @@ from shapely.errors import ShapelyError
 
 from areca.errors import InputError
 from areca.exports.geoparquet import GeoParquetFiles
-from areca.measures.files import is_parquet
+from areca.measures.files import is_parquet, require_file_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         part if there are no rows.
 
     Raises:
-        InputError: There is no such file, or it is no table of shapes.
+        InputError: There is no such file, or it is no table of shapes with a CRS.
     """
     if not source.exists():
         raise InputError(f"there is no file {source}; check the path")
@@ -43,6 +43,7 @@ def read_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
     first = 0
     try:
         for part in read(source, rows):
+            require_file_crs(part.crs, source)
             # The row in the file, for messages.
             numbers = pd.RangeIndex(first, first := first + len(part))
             yield part.set_axis(numbers, axis="index")
@@ -63,6 +64,8 @@ def _parquet_parts(source: Path, rows: int) -> Iterator[gpd.GeoDataFrame]:
         return
     for table in files.tables(files.columns, rows=rows):
         frame = table.to_pandas()
+        if named := [name for name in frame.index.names if name is not None]:
+            frame = frame.reset_index(named)  # ids of the user, and no row numbers
         for name, crs in files.geometries.items():
             with np.errstate(invalid="ignore"):  # a vertex may be nowhere
                 frame[name] = gpd.GeoSeries.from_wkb(frame[name], crs=crs)

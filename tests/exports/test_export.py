@@ -55,12 +55,13 @@ BAD = {
     "raster format": (lambda _: draw_objects(6), {"format": "cog"}, "export_raster"),
     "no images": (lambda _: draw_objects(6), {"format": "coco"}, "none is given"),
     "no such path": (lambda folder: folder / "nothing", {}, "there is no"),
-    "empty folder": (lambda folder: folder, {}, "no GeoParquet files"),
+    "empty folder": (lambda folder: folder, {}, "cannot be read as a table of shapes"),
     "damaged file": (unfit_file, {}, "cannot be read as GeoParquet"),
     "no geometry": (plain_parquet, {}, "cannot be read as GeoParquet"),
     "no table": (text_file, {}, "cannot be read as a table of shapes"),
     "no shapes": (csv_file, {}, "without shapes"),
     "no CRS": (lambda _: no_crs(), {}, "no CRS"),
+    "no folder": (lambda _: draw_objects(6), {"name": "b/a.gpkg"}, "no folder .*b;"),
     "address": (
         lambda _: draw_objects(6),
         {"target": "s3://bucket/a.gpkg"},
@@ -83,6 +84,7 @@ BAD = {
 def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, case):
     make, words, says = BAD[case]
     (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
     target = words.get("target", tmp_path / "out" / words.get("name", "a.gpkg"))
 
     with pytest.raises(InputError, match=says):
@@ -93,7 +95,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, case):
             options=areca.ExportOptions(**words.get("options", {})),
         )
 
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_file_that_is_there_stays_unless_it_may_go(tmp_path):

@@ -127,6 +127,7 @@ def test_pieces_files_and_partitions_give_the_same_rows(tmp_path, name):
     tables = {}
     for kind, objects in givens.items():
         folder = tmp_path / "out" / kind
+        folder.mkdir()
         done = areca.export_objects(objects, folder / name)
         assert done.count == len(table)
         read = {"csv": pd.read_csv, "parquet": gpd.read_parquet}

@@ -255,7 +255,9 @@ def test_a_file_with_no_crs_is_named_and_nothing_is_written(suffix, tmp_path, ca
         main(["measure", str(source), "--out", str(tmp_path / "out.parquet")])
 
     assert ended.value.code == 2
-    assert "has no CRS" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{source} has no CRS" in error
+    assert "ogr2ogr -a_srs" in error
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
     with pytest.raises(GridError, match="no CRS"):
         measure(dgpd.from_geopandas(table, npartitions=2))

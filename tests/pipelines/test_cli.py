@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -325,6 +326,44 @@ def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys, monkey
     out = areca.read_objects("discs.measured.parquet")
     assert out["radius_m"][0] == pytest.approx(5 / 0.9996, rel=1e-3)
     assert "1 objects" in capsys.readouterr().out
+
+
+@pytest.fixture
+def disc(tmp_path, monkeypatch):
+    """A file with one disc, in the folder where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    shape = shapely.Point(500_000, 5_000_000).buffer(5)
+    gpd.GeoSeries([shape], crs="EPSG:32632").to_file("disc.gpkg")
+    return Path("disc.gpkg")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--out", "a.gpkg"], "a.gpkg does not end in .parquet.* areca export"),
+        (["--out", "a"], "does not end in .parquet"),
+        (["--out", "no/where/a.parquet"], "no folder no/where; make it first"),
+    ],
+)
+def test_measure_writes_no_file_of_a_wrong_name_or_place(disc, words, says, capsys):
+    assert call("measure", disc, *words) == 2
+
+    error = capsys.readouterr().err
+    assert re.search(says, error), error
+    assert error.count("\n") == 1
+    assert list(Path().iterdir()) == [disc]
+
+
+@pytest.mark.parametrize("there", ["disc.measured.parquet", "a.circles.parquet"])
+def test_measure_replaces_a_file_only_where_that_is_asked_for(disc, there, capsys):
+    words = ["--circles", "--out", "a.parquet"] if there.startswith("a") else []
+    Path(there).write_text("precious")
+
+    assert call("measure", disc, *words) == 2
+    assert f"{there} exists" in capsys.readouterr().err
+    assert Path(there).read_text() == "precious"
+    assert call("measure", disc, *words, "--overwrite") == 0
+    assert len(gpd.read_parquet(there)) == 1
 
 
 def test_models_and_recipes_are_listed(capsys):

@@ -323,6 +323,7 @@ BAD = {
         "goes with --format cog",
     ),
     "coco of a table": (["{demo}/objects", "--format", "coco"], "export a run"),
+    "no folder": (["{demo}", "--out", "no/where/a.gpkg"], "no folder no/where; make"),
     "address": (["{demo}", "--out", "s3://bucket/a.gpkg"], "written to a local disk"),
 }
 

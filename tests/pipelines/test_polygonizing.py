@@ -59,7 +59,7 @@ def test_classes_sizes_and_holes_are_options(classes, tmp_path):
 
 
 def test_a_folder_is_written_part_by_part(classes, tmp_path):
-    out = tmp_path / "parts"
+    out = tmp_path / "parts.v1.2"
 
     assert run(classes, "--out", out, "--classes", "1") == 0
 
@@ -139,6 +139,7 @@ def bad_inputs(folder):
         "connectivity": ([good, "--connectivity", 5], "connectivity=5"),
         "class": ([good, "--classes", "palm"], "names none"),
         "options": ([good, "--simplify", 1, "--regularize", 1], "only one of the two"),
+        "format": ([good, "--out", folder / "a.gpkg"], "GeoParquet.*areca export"),
         "target": ([good, "--out", folder / "words.txt"], "is a file already"),
     }
 
@@ -153,6 +154,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch):
         assert line.count("\n") == 1, name
         assert re.search(message, line), (name, line)
     assert not list(tmp_path.glob("*.parquet"))
+    assert not (tmp_path / "a.gpkg").exists()
 
 
 def test_classes_are_values_or_names():

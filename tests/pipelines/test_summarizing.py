@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 import areca
 from areca.measures import CountCalibration, gaps, neighbours
 from areca.measures.planting import fit_lattices
-from areca_pipelines.console import OUT
+from areca_pipelines.console import OUT, print_summary
 from areca_pipelines.summary_map import GAP_RED
 
 UTM = "EPSG:32648"
@@ -254,6 +254,23 @@ def test_a_table_of_outlines_alone_is_measured(plantation):
     pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=2e-3)
 
 
+@pytest.mark.parametrize("index", [[], ["score"], [None, "score"]])
+def test_a_filtered_table_with_an_index_is_summed_up(plantation, index):
+    path, *_ = plantation
+    table = gpd.read_parquet(path).assign(score=0.5)
+    kept = table[table["center_lon"] > table["center_lon"].median()]
+    if index:
+        kept = kept.set_index("score", append=None in index)
+    kept.to_parquet("kept.parquet")
+    words = ("--cells", 100, "--plantation", "--map", "a.png")
+
+    assert call("summary", "kept.parquet", *words, "--out", "cells.csv") == 0
+    assert call("export", "kept.parquet", "--out", "kept.csv") == 0
+
+    assert pd.read_csv("cells.csv")["count"].sum() == len(kept) > 100
+    assert not any("index" in name for name in pd.read_csv("kept.csv").columns)
+
+
 def without_bounds(table, path):
     """Write GeoParquet whose metadata tell no bounds, as the format allows."""
     table.to_parquet(path)
@@ -299,6 +316,31 @@ def test_all_columns_fit_a_line_of_80(demo, quarters, capsys, monkeypatch):
     heading, *rows = capsys.readouterr().out.splitlines()
     assert all(word in heading for word in ("interval", "missing", "nearest, m"))
     assert [row.split()[0] for row in rows] == [*"abcd", "outside", "nowhere"]
+
+
+NAMES = ["Block 17 north of the river", "Süd[2]", "Utara-Timur-Laut", "D"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_names_and_figures_of_zones_are_shown_whole(width, capsys, monkeypatch):
+    monkeypatch.setattr(OUT, "width", width)
+    figures = {"count": 123_456, "count_low": 111_111, "count_high": 122_222,
+               "gaps": 23_456, "zone_area_ha": 12_345.678, "density_per_ha": 1_234.5,
+               "radius_median_m": 12.34, "nearest_median_m": 1_357.9,
+               "shared": 77_777}  # fmt: skip
+    table = pd.DataFrame({"zone": NAMES} | figures)
+
+    print_summary(table, [], [])
+
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert width < 80 or max(map(len, lines)) <= width
+    assert shown.count("123,456") == shown.count("77,777") == len(NAMES)
+    assert shown.count("111,111 to") == shown.count("1,357.90") == len(NAMES)
+    # A long name goes on at the start of the next line.
+    column = "".join(re.split(r" {2,}| \d[\d,]{5}| $", line)[0] for line in lines)
+    for name in NAMES:
+        assert name.replace(" ", "") in column.replace(" ", ""), shown
 
 
 def test_spacing_is_computed_once_for_table_and_map(plantation, monkeypatch):
@@ -415,6 +457,9 @@ BAD = {
     "gaps there": (["{demo}", "--cells", "9", "--gaps", "words.csv"], "exists"),
     "no table": (["{demo}", "--cells", "9", "--out", "a.tif"], "a.tif is no table"),
     "no suffix": (["{demo}", "--cells", "9", "--gaps", "a.shp"], "does not tell"),
+    "no folder": (["{demo}", "--cells", "9", "--gaps", "no/a.csv"], "no folder no;"),
+    "no CRS": (["bare.parquet", "--cells", "9"], "bare.parquet has no.* ogr2ogr -a_s"),
+    "zones, no CRS": (["{demo}", "--zones", "bare.parquet"], "bare.parquet has no CRS"),
     "no picture": (["{demo}", "--cells", "9", "--map", "a.jpg"], "a map is a PNG"),
 }
 
@@ -428,6 +473,8 @@ def places(demo, quarters, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
     points = gpd.GeoSeries.from_xy([1, 2], [1, 2], crs=4326)
     points.to_file(tmp_path / "points.gpkg")
+    bare = gpd.GeoDataFrame(geometry=[shapely.box(1, 1, 2, 2)])
+    bare.to_parquet(tmp_path / "bare.parquet")
     pole = gpd.GeoSeries([shapely.box(9, 88, 9.01, 88.01)], crs=4326)
     pole.to_file(tmp_path / "pole.gpkg")
     return {"demo": demo, "zones": quarters}

@@ -6,6 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from export_tables import draw_objects, with_every_shape
@@ -43,6 +44,25 @@ def test_geoparquet_comes_in_parts_of_the_types_of_the_whole(table, tmp_path, ro
     whole = whole.drop(columns="bbox", errors="ignore")
     assert found["middle"].crs == whole["middle"].crs != found.crs
     assert_geodataframe_equal(found, whole)
+
+
+@pytest.mark.parametrize("index", [[], ["palm"], [None, "palm"]])
+def test_an_index_of_pandas_is_a_column_if_it_has_a_name(tmp_path, index):
+    table = draw_objects(12).iloc[[1, 4, 7]]
+    table["palm"] = ["a", "b", "c"]
+    if index:
+        stored = table.set_index("palm", append=None in index)
+    else:
+        stored = table.drop(columns="palm")
+    stored.to_parquet(tmp_path / "a.parquet")
+    kept = pq.read_schema(tmp_path / "a.parquet").pandas_metadata["index_columns"]
+    assert all(isinstance(name, str) for name in kept)
+
+    found = joined(read_parts(tmp_path / "a.parquet", 2))
+
+    whole = table if index else stored
+    assert sorted(found.columns) == sorted(whole.columns)
+    assert_geodataframe_equal(found[whole.columns], whole.reset_index(drop=True))
 
 
 def test_a_folder_is_read_in_the_order_of_its_files(tmp_path):

@@ -103,7 +103,7 @@ def export_objects(
 
     Raises:
         InputError: Unknown format, objects that are not there or have no CRS, a target
-            that exists, or COCO without images.
+            that exists or whose folder does not, or COCO without images.
     """
     options = options or ExportOptions()
     path = check_target(target, overwrite=options.overwrite)

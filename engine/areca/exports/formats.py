@@ -81,7 +81,8 @@ def choose_format(name: str | None, target: Path) -> Format:
             if entry.suffix == target.suffix.lower():
                 return entry
         raise InputError(
-            f"{target.name} does not tell its format; name one with format=: {known}"
+            f"{target.name} does not tell its format; give format (--format), one of "
+            f"{known}"
         )
     if name not in FORMATS:
         near = get_close_matches(name, FORMATS, n=1)

@@ -42,9 +42,13 @@ class GeoParquetFiles:
         """Kinds of geometry of each file, empty where it does not tell."""
         self.schema: pa.Schema = pq.read_schema(self._files[0])
         """Of the first file, with what pandas wrote about its types."""
-        bounds = _covering(geo[0])
-        self.columns = [name for name in self.schema.names if name not in bounds]
-        """Names of the columns, without those that only hold bounds of shapes."""
+        self.index = _index_columns(self.schema)
+        """Columns that pandas takes for its index."""
+        nameless = {name for name in self.index if name.startswith("__index_level_")}
+        hidden = _covering(geo[0]) | nameless
+        self.columns = [name for name in self.schema.names if name not in hidden]
+        """Names of the columns, without those that only hold bounds of shapes, or the
+        row numbers that pandas keeps of a table that was filtered."""
         for file, other in zip(self._files[1:], geo[1:], strict=True):
             self._check_like_first(file, other)
 
@@ -121,10 +125,12 @@ def open_lazy(path: Path) -> dgpd.GeoDataFrame:
 
     Returns:
         The table, without columns that only hold bounds of shapes: dask_geopandas
-        keeps them, unlike geopandas, and then cannot write the table again.
+        keeps them, unlike geopandas, and then cannot write the table again. Columns
+        that pandas takes for its index are left out too.
     """
-    columns = GeoParquetFiles.at(path).columns
-    table = dgpd.read_parquet(str(path), columns=columns)
+    files = GeoParquetFiles.at(path)
+    columns = [name for name in files.columns if name not in files.index]
+    table = dgpd.read_parquet(str(path), columns=columns, index=False)
     if table.spatial_partitions is None:
         table.calculate_spatial_partitions()
     return table
@@ -165,6 +171,13 @@ def _crs_of(column: dict[str, Any]) -> pyproj.CRS | None:
     """Return the CRS of a geometry column; one that is not named is in degrees."""
     crs = column.get("crs", "OGC:CRS84")
     return None if crs is None else pyproj.CRS.from_user_input(crs)
+
+
+def _index_columns(schema: pa.Schema) -> set[str]:
+    """Return the columns that pandas wrote its index to."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    # A range of row numbers is told by a dict, and is no column.
+    return {name for name in index if isinstance(name, str)}
 
 
 def _covering(geo: dict[str, Any]) -> set[str]:

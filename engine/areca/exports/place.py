@@ -25,7 +25,8 @@ def check_target(target: str | Path, *, overwrite: bool) -> Path:
         overwrite: Whether a file that is there may go.
 
     Raises:
-        InputError: It is there already, is a folder, or an address.
+        InputError: It is there already, is a folder or an address, or its folder is
+            not there.
     """
     if _ADDRESS.match(str(target)):
         scheme = str(target).split(":", 1)[0]
@@ -40,6 +41,8 @@ def check_target(target: str | Path, *, overwrite: bool) -> Path:
         raise InputError(
             f"{path} exists; give another file, or allow to replace it (--overwrite)"
         )
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}; make it first")
     return path
 
 

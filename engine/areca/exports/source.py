@@ -16,7 +16,12 @@ import shapely
 
 from areca.errors import InputError
 from areca.exports.geoparquet import GeoParquetFiles
-from areca.measures.files import is_parquet, read_objects, read_vector
+from areca.measures.files import (
+    is_parquet,
+    read_objects,
+    read_vector,
+    require_file_crs,
+)
 from areca.measures.table import require_crs
 
 if TYPE_CHECKING:
@@ -89,19 +94,10 @@ class TableSource:
 class ParquetSource:
     """GeoParquet files, read a piece at a time."""
 
-    def __init__(self, files: GeoParquetFiles) -> None:
-        """Take files; no rows are read.
-
-        Raises:
-            InputError: They say that their CRS is not known.
-        """
-        if files.crs is None:
-            raise InputError(
-                "the table has no CRS, so nobody knows where its objects are; set it "
-                "with geopandas (set_crs) first"
-            )
+    def __init__(self, files: GeoParquetFiles, crs: pyproj.CRS) -> None:
+        """Take files and the CRS of their shapes; no rows are read."""
         self._files = files
-        self.crs = files.crs
+        self.crs = crs
         self.columns = [name for name in files.columns if name != files.geometry]
 
     @property
@@ -136,17 +132,22 @@ def open_source(path: Path) -> ObjectSource:
         whose shapes are not in WKB.
 
     Raises:
-        InputError: There is nothing, or nothing that can be read.
+        InputError: There is nothing, nothing that can be read, or no CRS.
     """
     if not path.exists():
         raise InputError(f"there is no {path}; give a run folder or a table of objects")
     if is_parquet(path):
         files = GeoParquetFiles.at(path)
-        if files.is_wkb:
-            return ParquetSource(files)
-        return TableSource(read_objects(path))
+        crs = require_file_crs(files.crs, path)
+        return (
+            ParquetSource(files, crs)
+            if files.is_wkb
+            else TableSource(read_objects(path))
+        )
     wanted = "a run, GeoParquet, GeoPackage or another vector file"
-    return TableSource(read_vector(path, what="a table of shapes", wanted=wanted))
+    table = read_vector(path, what="a table of shapes", wanted=wanted)
+    require_file_crs(table.crs, path)
+    return TableSource(table)
 
 
 def kinds_of(shapes: np.ndarray) -> set[str]:

@@ -236,6 +236,6 @@ def _require_h3() -> ModuleType:
         return import_module("h3ronpy.vector")
     except ModuleNotFoundError as error:
         raise InputError(
-            "H3 cells need the package h3ronpy: pip install 'areca[cells]', or give "
-            "size_m for square cells"
+            "H3 cells need the package h3ronpy: install areca with the extra cells, "
+            "pip install .[cells], or take square cells (size_m, --cells)"
         ) from error

@@ -14,7 +14,7 @@ from dask.dataframe.dispatch import make_meta
 from dask.delayed import delayed
 from pyogrio.errors import DataSourceError
 
-from areca.errors import InputError
+from areca.errors import GridError, InputError
 from areca.measures.table import require_crs
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     import dask_geopandas as dgpd
     import pandas as pd
+    import pyproj
 
-_PARQUET = frozenset({".parquet", ".geoparquet"})
+_PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
 """How names of GeoParquet files end, in lower case."""
 ROWS_PER_GROUP = 50_000
 """Row group: what a reader with a bounding box skips or reads as a whole."""
@@ -147,6 +148,24 @@ def read_vector(path: Path, *, what: str, wanted: str) -> gpd.GeoDataFrame:
     if not isinstance(table, gpd.GeoDataFrame):
         raise InputError(f"{path} is a table without shapes; give {wanted}")
     return table
+
+
+def require_file_crs(crs: pyproj.CRS | None, path: Path) -> pyproj.CRS:
+    """Return the CRS of a file, once it is clear that there is one.
+
+    Args:
+        crs: CRS of the table in it.
+        path: The file, for the message.
+
+    Raises:
+        GridError: There is none.
+    """
+    if crs is None:
+        raise GridError(
+            f"{path} has no CRS, so nobody knows where its shapes are. Name it first: "
+            f"ogr2ogr -a_srs EPSG:... named.gpkg {path}, or set_crs of geopandas"
+        )
+    return crs
 
 
 def _write_part(objects: gpd.GeoDataFrame, path: str) -> bool:

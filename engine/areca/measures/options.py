@@ -42,7 +42,7 @@ class MeasureOptions:
         if self.radius_method not in (None, *get_args(RadiusMethod)):
             raise InputError(
                 f"radius_method is {self.radius_method!r}; give one of "
-                f"{', '.join(get_args(RadiusMethod))}, or None to choose by shape"
+                f"{', '.join(get_args(RadiusMethod))}, or none to choose by shape"
             )
         if not isinstance(self.pixel_m, str | None) and not self.pixel_m > 0:
             raise InputError(

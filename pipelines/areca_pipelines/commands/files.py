@@ -64,6 +64,9 @@ def _measure(
             "ground for each object.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
 ) -> None:
     """Measure the objects of a vector file in true metres, whatever its CRS.
 
@@ -87,6 +90,7 @@ def _measure(
         options=measure_options(pixel, radius_method, bounding=bounding),
         suppression=suppression,
         draw_circles=circles,
+        overwrite=overwrite,
     )
     print_measured(measured)
 

@@ -181,6 +181,7 @@ def test_what_has_no_image_or_area_is_left_out_and_counted(tmp_path):
 
 def test_objects_in_another_crs_than_their_image_find_their_pixels(tmp_path):
     table = draw()[2:]
+    (tmp_path / "deg").mkdir()
     one = json.loads(export(table, tmp_path).path.read_text())
     other = json.loads(export(table.to_crs(4326), tmp_path / "deg").path.read_text())
 
@@ -202,5 +203,7 @@ def test_a_table_without_rows_is_a_document(tmp_path):
 
 
 def test_equal_tables_give_equal_files(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
     texts = [export(draw(), tmp_path / name).path.read_bytes() for name in "ab"]
     assert texts[0] == texts[1]

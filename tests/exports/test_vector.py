@@ -104,6 +104,8 @@ def test_a_table_with_few_rows_or_none_is_a_layer(tmp_path, name, rows):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_equal_tables_give_equal_files(tmp_path, name):
+    for folder in ("one", "other", "third"):
+        (tmp_path / folder).mkdir()
     for folder in ("one", "other"):
         areca.export_objects(draw_objects(), tmp_path / folder / FORMATS[name])
     areca.export_objects(draw_objects(seed=5), tmp_path / "third" / FORMATS[name])

@@ -171,5 +171,5 @@ def test_without_its_package_h3_says_what_to_install(monkeypatch):
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(cells, "import_module", absent)
-    with pytest.raises(InputError, match=r"areca\[cells\]"):
+    with pytest.raises(InputError, match=r"pip install \.\[cells\]"):
         areca.summarize_cells(crowns(5), h3_resolution=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,20 @@ def call(*words: object) -> int:
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
     return ended.value.code
+
+
+def check_refused(words, says: str, folder: Path, capsys) -> None:
+    """Check that a command ends in one line and exit code 2, and leaves no file."""
+    before = sorted(folder.rglob("*"))
+
+    code = call(*words)
+
+    line = capsys.readouterr().err
+    assert code == 2
+    assert line.startswith("areca: ")
+    assert line.count("\n") == 1
+    assert re.search(says, line), line
+    assert sorted(folder.rglob("*")) == before
 
 
 def demo_run(folder: Path, *words: object) -> Path:

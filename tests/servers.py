@@ -12,11 +12,12 @@ import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
 HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 
 
@@ -135,9 +136,8 @@ class _FileHandler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve_files(folder: Path) -> Iterator[FileServer]:
-    """Serve a folder on a free port of loopback until the block ends."""
-    server = FileServer(folder)
+def running(server: ServerT) -> Iterator[ServerT]:
+    """Let a server answer in a thread of its own until the block ends."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -146,6 +146,11 @@ def serve_files(folder: Path) -> Iterator[FileServer]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def serve_files(folder: Path) -> contextlib.AbstractContextManager[FileServer]:
+    """Serve a folder on a free port of loopback until the block ends."""
+    return running(FileServer(folder))
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from areca.catalog import (
 )
 from areca.errors import InputError
 from areca.tiles import cube_geobox
+from areca_pipelines.lists import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +119,7 @@ def _mask_of(text: str) -> Mask | str:
     band, colon, kinds = text.partition(":")
     if not colon or "/" in band or "\\" in band:
         return text
-    drop = [kind.strip() for kind in kinds.split(",") if kind.strip()]
+    drop = split_words(kinds)
     if not drop:
         raise InputError(
             f"--mask {text!r} names nothing to leave out; for example "

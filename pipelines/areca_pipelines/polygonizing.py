@@ -16,6 +16,7 @@ from areca.measures import write_objects
 from areca.measures.files import is_named_parquet
 from areca.objects import PolygonOptions, polygonize
 from areca_pipelines.console import OUT
+from areca_pipelines.lists import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,8 +134,9 @@ def split_classes(text: str | None) -> list[int | str] | None:
     """
     if text is None:
         return None
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    return [int(word) if word.lstrip("-").isdigit() else word for word in words]
+    return [
+        int(word) if word.lstrip("-").isdigit() else word for word in split_words(text)
+    ]
 
 
 def _open_zarr(store: Path, layer: Layer) -> xr.DataArray:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from areca.errors import RecipeError
+from areca_pipelines.lists import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,7 +245,7 @@ def _split(value: object, kind: object) -> object:
     """Return text with commas as a list where a list is wanted."""
     kinds = (kind, *get_args(kind))  # a union has the tuple as its part
     if isinstance(value, str) and any(get_origin(one) is tuple for one in kinds):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        return split_words(value)
     return value
 
 

@@ -1,12 +1,11 @@
 """Conversations with real servers, recorded, replayed on loopback."""
 
-import contextlib
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
+from servers import running
 
 from areca.catalog import normalise_items, search
 from areca.errors import CatalogError
@@ -88,18 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextlib.contextmanager
 def replayed(shared_data, name):
     path = shared_data / "stac_recorded" / "replay" / f"{name}.json"
-    server = Replay(json.loads(path.read_text()))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    return running(Replay(json.loads(path.read_text())))
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,11 +14,11 @@ from dask.delayed import delayed
 
 from areca.catalog.zarr_layout import Layout, layout_of
 from areca.catalog.zarr_place import GRID_MAPPING, write_place
-from areca.catalog.zarr_store import ARRAY, Shard, ZarrStore
+from areca.catalog.zarr_store import ARRAY, Shard, ZarrStore, edges_of, shards_of
 from areca.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import zarr
@@ -68,7 +67,8 @@ def write_cube(
     layout = layout_of(cube, shard_px, chunk_px)
     store = ZarrStore(str(path), dict(storage_options or {}))
     dates = _claimed(store, cube, layout)
-    places = {_place(here, dates): here for here in _shards(layout)}
+    shards = shards_of(layout.shape, layout.edges(layout.shard_px))
+    places = {_place(here, dates): here for here in shards}
     missing = sorted(places.keys() - store.written())
     for start in range(0, len(missing), AT_ONCE):
         batch = missing[start : start + AT_ONCE]
@@ -106,8 +106,7 @@ def read_cube(
     )
     cube = dataset[ARRAY].drop_vars("spatial_ref", errors="ignore").rename("areca")
     cube = cube.assign_coords(band=[str(name) for name in cube.band.values])
-    edges = array.shards or array.chunks
-    cube = cube.chunk(dict(zip(cube.dims, edges, strict=True)))
+    cube = cube.chunk(dict(zip(cube.dims, edges_of(array), strict=True)))
     cube.attrs.pop("grid_mapping", None)
     nodata = cube.attrs.pop("_FillValue", None)
     cube.encoding = {}
@@ -260,13 +259,6 @@ def _refuse_differences(
         raise InputError(
             f"{path} holds another cube ({'; '.join(differs)}); write to a new path"
         )
-
-
-def _shards(layout: Layout) -> Iterable[Shard]:
-    """Return the shards of a cube, counted from its own first date."""
-    edges = layout.edges(layout.shard_px)
-    counts = [-(-size // edge) for size, edge in zip(layout.shape, edges, strict=True)]
-    return itertools.product(*map(range, counts))
 
 
 def _place(shard: Shard, dates: list[int]) -> Shard:

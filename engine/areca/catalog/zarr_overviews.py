@@ -9,7 +9,7 @@ from affine import Affine
 from zarr_cm import multiscales
 
 from areca.catalog.zarr_cube import read_cube, write_cube
-from areca.catalog.zarr_store import ARRAY, ZarrStore
+from areca.catalog.zarr_store import ARRAY, ZarrStore, edges_of, shards_of
 from areca.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,11 +127,10 @@ def _check_whole(store: ZarrStore) -> None:
         InputError: Shards are missing.
     """
     array = store.array()
-    edges = array.shards or array.chunks
-    counts = [-(-size // edge) for size, edge in zip(array.shape, edges, strict=True)]
-    missing = int(np.prod(counts)) - len(store.written())
+    wanted = len(shards_of(array.shape, edges_of(array)))
+    missing = wanted - len(store.written())
     if missing:
         raise InputError(
-            f"{store.path} is not whole: {missing} of {np.prod(counts)} shards are "
+            f"{store.path} is not whole: {missing} of {wanted} shards are "
             "missing; write the cube again first, it goes on where it stopped"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,9 +102,15 @@ class ZarrStore:
             shard: Which one.
             values: All of its pixels; fewer at the far edges of the array.
         """
-        array = self.array("r+").with_config({"write_empty_chunks": True})
-        edges = array.shards or array.chunks
-        steps = zip(shard, edges, np.shape(values), strict=True)
+        # The array alone: a store of many shards is not looked through for each.
+        array = zarr.open_array(
+            self.path,
+            path=ARRAY,
+            mode="r+",
+            zarr_format=3,
+            storage_options=self._options(),
+        ).with_config({"write_empty_chunks": True})
+        steps = zip(shard, edges_of(array), np.shape(values), strict=True)
         array[tuple(slice(n * edge, n * edge + size) for n, edge, size in steps)] = (
             values
         )
@@ -115,3 +122,19 @@ class ZarrStore:
     def _options(self) -> dict[str, Any] | None:
         # zarr refuses options for a folder, even empty ones.
         return self.storage_options or None
+
+
+def edges_of(array: zarr.Array[Any]) -> tuple[int, ...]:
+    """Return the size of what is written at a time, along each dimension."""
+    return array.shards or array.chunks
+
+
+def shards_of(shape: tuple[int, ...], edges: tuple[int, ...]) -> list[Shard]:
+    """Return all shards of an array, in order.
+
+    Args:
+        shape: Of the array.
+        edges: Of a shard.
+    """
+    counts = [-(-size // edge) for size, edge in zip(shape, edges, strict=True)]
+    return list(itertools.product(*map(range, counts)))

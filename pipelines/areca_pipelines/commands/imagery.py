@@ -127,13 +127,14 @@ def _cube(
     """Write a cube and say what it is."""
     from areca_pipelines.console import ShardBar, print_cube
     from areca_pipelines.cubing import CubeRequest, make_cube
+    from areca_pipelines.lists import split_words
 
     request = CubeRequest(
         catalog=source,
-        bands=_words(bands),
+        bands=tuple(split_words(bands)),
         aoi=aoi,
         datetime=datetime,
-        collections=_words(collections),
+        collections=tuple(split_words(collections or "")),
         max_cloud=max_cloud,
         crs=crs,
         resolution=resolution,
@@ -143,7 +144,3 @@ def _cube(
     with ShardBar() as bar:
         cube = make_cube(request, out, overviews=overviews, progress=bar)
     print_cube(cube, out)
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())

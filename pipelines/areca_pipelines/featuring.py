@@ -9,7 +9,6 @@ from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import rasterio
-from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window as RasterWindow
 
 from areca.catalog import (
@@ -21,6 +20,8 @@ from areca.catalog import (
     search,
 )
 from areca.errors import BandError, InputError
+from areca.exports.cog import BLOCK_PX as TILE_PX
+from areca.exports.cog import copy_as_cog
 from areca.features import (
     INDICES,
     NEIGHBOURHOODS,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 BLOCK_PX = 1024
 """Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
-TILE_PX = 512
 CACHE_BYTES = 64 * 2**20
 """GDAL's cache of blocks while a raster is written."""
 THREADS = 2
@@ -104,16 +104,7 @@ def write_features(
     try:
         with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
             _write_plain(work, plain)
-            copy_raster(
-                plain,
-                partial,
-                driver="COG",
-                BLOCKSIZE=TILE_PX,
-                COMPRESS="DEFLATE",
-                PREDICTOR="YES",
-                OVERVIEW_RESAMPLING="AVERAGE",
-                BIGTIFF="IF_SAFER",
-            )
+            copy_as_cog(plain, partial, "AVERAGE")
         partial.replace(target)
     finally:
         plain.unlink(missing_ok=True)

@@ -116,21 +116,32 @@ def write_cog(raster: _Raster, path: Path) -> int:
     kind = str(raster.values.dtype)
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
         _write_plain(raster, plain)
-        copy_raster(
-            plain,
-            path,
-            driver="COG",
-            BLOCKSIZE=BLOCK_PX,
-            COMPRESS="DEFLATE",
-            PREDICTOR="YES",
-            OVERVIEW_RESAMPLING=_RESAMPLING.get(kind, "NEAREST"),
-            BIGTIFF="IF_SAFER",
-        )
+        copy_as_cog(plain, path, _RESAMPLING.get(kind, "NEAREST"))
     plain.unlink()
     if raster.classes:
         style = raster_style(raster.classes)
         path.with_suffix(".qml").write_text(style, encoding="utf-8")
     return int(np.prod(raster.values.shape))
+
+
+def copy_as_cog(plain: Path, path: Path, resampling: str) -> None:
+    """Copy a tiled GeoTIFF as a cloud-optimised one with overviews.
+
+    Args:
+        plain: What to copy; GDAL writes overviews only once all pixels are there.
+        path: File to write.
+        resampling: How GDAL makes overviews, such as "AVERAGE".
+    """
+    copy_raster(
+        plain,
+        path,
+        driver="COG",
+        BLOCKSIZE=BLOCK_PX,
+        COMPRESS="DEFLATE",
+        PREDICTOR="YES",
+        OVERVIEW_RESAMPLING=resampling,
+        BIGTIFF="IF_SAFER",
+    )
 
 
 def _write_plain(raster: _Raster, path: Path) -> None:

@@ -12,7 +12,7 @@ import shapely
 from PIL import Image, ImageDraw, ImageFont
 
 from areca.measures.places import WGS84
-from areca.runs.legend import Ramp, colours_of, draw_furniture
+from areca.runs.legend import Ramp, colours_of, draw_furniture, draw_key
 from areca.tiles import ground_pixel_m
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ DISTANCE_RAMP: Ramp = ((70, 90, 235), (60, 190, 205), (235, 250, 190))
 """Near to far; no red, which is the colour of gaps."""
 GAP_RED = (255, 45, 45)
 LINE_WHITE = (255, 255, 255)
+ALONE_GREY = (160, 160, 160)
+"""Objects with no other one in reach."""
 SHOWN_SHARE = (5.0, 95.0)
 """Percentiles of the distances that the colours reach from and to."""
 
@@ -122,7 +124,21 @@ def draw_map(
     _draw_zones(picture, table[~table.geometry.isna()], sheet)
     name = "distance to the nearest, m"
     draw_furniture(picture, sheet.metres_per_pixel, legend, DISTANCE_RAMP, name)
+    draw_key(picture, _key(values, gaps), at_top=True)
     return picture
+
+
+def _key(
+    values: NDArray[np.float64], gaps: gpd.GeoDataFrame | None
+) -> list[tuple[str, tuple[int, int, int]]]:
+    """Return what dots and rings mean."""
+    key = [(f"{len(values):,} objects, by distance to the nearest", DISTANCE_RAMP[1])]
+    alone = int(np.isnan(values[:, 2]).sum())
+    if alone:
+        key.append((f"{alone:,} without a neighbour in reach", ALONE_GREY))
+    if gaps is not None:
+        key.append((f"{len(gaps):,} places without a plant, rings", GAP_RED))
+    return key
 
 
 def _paper(table: gpd.GeoDataFrame) -> Sheet:
@@ -181,7 +197,7 @@ def _draw_dots(
     inside = np.isfinite(places).all(axis=1)
     for row in np.flatnonzero(inside).tolist():
         x, y = places[row]
-        ink = colours[row] if known[row] else (160, 160, 160)
+        ink = colours[row] if known[row] else ALONE_GREY
         pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=ink)
 
 

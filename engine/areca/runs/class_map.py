@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from rasterio.features import rasterize
 
-from areca.runs.legend import SCORE_RAMP, draw_furniture
+from areca.runs.legend import SCORE_RAMP, draw_furniture, draw_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,29 +60,5 @@ def draw_outlines(
     picture = Image.fromarray(np.rint(mixed).astype(np.uint8))
     draw_furniture(picture, metres_per_pixel, None, SCORE_RAMP, "")
     used = sorted(set(np.asarray(labels, int).tolist()))
-    _legend(picture, [(names[n], PALETTE[n % len(PALETTE)]) for n in used])
+    draw_key(picture, [(names[n], PALETTE[n % len(PALETTE)]) for n in used])
     return picture
-
-
-def _legend(
-    picture: Image.Image, entries: Sequence[tuple[str, tuple[int, int, int]]]
-) -> None:
-    """Write the classes into the lower right corner."""
-    width, height = picture.size
-    text = int(np.clip(min(width, height) / 45, 11, 26))
-    font = ImageFont.load_default(size=text)
-    span = max((font.getlength(name) for name, _ in entries), default=0) + 2.6 * text
-    if not entries or span > width:
-        return
-    top = height - text // 2 - len(entries) * text * 1.5
-    left = width - span - text / 2
-    mask = Image.new("L", picture.size)
-    ImageDraw.Draw(mask).rounded_rectangle(
-        (left, top - text / 2, width - text / 2, height - text / 4), text / 3, fill=170
-    )
-    picture.paste((12, 14, 16), mask=mask)
-    pen = ImageDraw.Draw(picture)
-    for row, (name, colour) in enumerate(entries):
-        y = top + row * text * 1.5
-        pen.rectangle((left + text / 2, y, left + text * 1.4, y + text), fill=colour)
-        pen.text((left + text * 1.8, y - text * 0.1), name, fill="white", font=font)

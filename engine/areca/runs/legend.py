@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Ramp: TypeAlias = tuple[tuple[int, int, int], ...]
@@ -99,6 +101,40 @@ def draw_furniture(
         colours_of(np.linspace(0, 1, int(span)), (0.0, 1.0), ramp)
     ):
         pen.rectangle((left + step, base - bar, left + step + 1, base), fill=colour)
+
+
+def draw_key(
+    picture: Image.Image,
+    entries: Sequence[tuple[str, tuple[int, int, int]]],
+    *,
+    at_top: bool = False,
+) -> None:
+    """Write what colours mean into the lower right, or the upper left, corner.
+
+    Args:
+        picture: What to draw on; one that is too narrow for the words stays as it is.
+        entries: Words and their colours (red, green, blue), in order.
+        at_top: Upper left instead of lower right, where the colour legend is.
+    """
+    width, height = picture.size
+    text = int(np.clip(min(width, height) / 45, 11, 26))
+    font = ImageFont.load_default(size=text)
+    span = max((font.getlength(name) for name, _ in entries), default=0) + 2.6 * text
+    if not entries or span > width:
+        return
+    top = text if at_top else height - text // 2 - len(entries) * text * 1.5
+    left = text / 2 if at_top else width - span - text / 2
+    bottom = top + len(entries) * text * 1.5 + text / 4
+    mask = Image.new("L", picture.size)
+    ImageDraw.Draw(mask).rounded_rectangle(
+        (left, top - text / 2, left + span, bottom), text / 3, fill=170
+    )
+    picture.paste((12, 14, 16), mask=mask)
+    pen = ImageDraw.Draw(picture)
+    for row, (name, colour) in enumerate(entries):
+        y = top + row * text * 1.5
+        pen.rectangle((left + text / 2, y, left + text * 1.4, y + text), fill=colour)
+        pen.text((left + text * 1.8, y - text * 0.1), name, fill="white", font=font)
 
 
 def _panel(

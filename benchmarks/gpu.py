@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from areca.models.handle import Model
+    from areca.runs.ledger import BlockDone
 
 BANDS = ("red", "green", "blue")
 COMMON = {
@@ -106,12 +107,21 @@ def limit(model: Model, batch_size: int, seconds: float = 3.0) -> float:
         return passes * batch_size / (time.perf_counter() - start)
 
 
-def census(client: Client, scene: Path, model: Model, batch: int) -> float:
-    """Return tiles a second of all blocks, the models loaded before."""
+def census(
+    client: Client, scene: Path, model: Model, batch: int
+) -> tuple[float, list[BlockDone]]:
+    """Return tiles a second of all blocks, the models loaded before, and the blocks."""
     request = pipeline.request_of(scene, model, batch_size=batch, device="cuda")
     _check_networks(client, request.plan.predictor)
     done, seconds = pipeline.run_all(client, request)
-    return sum(block.tiles for block in done) / seconds
+    return sum(block.tiles for block in done) / seconds, done
+
+
+def shares(done: list[BlockDone]) -> str:
+    """Return what part of the time of blocks goes into reading, and into passes."""
+    whole = sum(block.ended - block.started for block in done)
+    parts = sum(b.read_s for b in done), sum(b.forward_s for b in done)
+    return " / ".join(f"{100 * part / whole:.0f}" for part in parts)
 
 
 @contextmanager
@@ -154,19 +164,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=1, help="that share the GPU")
     parser.add_argument("--threads", type=int, default=8, help="of each process")
+    parser.add_argument("--tiles", type=int, default=32, help="along each side")
     given = parser.parse_args()
     print(f"{torch.cuda.get_device_name(0)}, {os.cpu_count()} cores, torch "
-          f"{torch.__version__}, {datetime.now(UTC).date()}, {pipeline.TILES**2} tiles "
+          f"{torch.__version__}, {datetime.now(UTC).date()}, {given.tiles**2} tiles "
           f"of 512 px, {given.processes} process(es) of {given.threads} threads, load "
           f"{os.getloadavg()[0]:.1f}")  # fmt: skip
     print("| model | forward only, tiles/s | areca, tiles/s | areca, Mpx/s | time "
-          "over forward only | GPU busy |\n|---|---|---|---|---|---|")  # fmt: skip
+          "over forward only | GPU busy | of a block: reading / passes, % |\n"
+          "|---|---|---|---|---|---|---|")  # fmt: skip
     with (
         tempfile.TemporaryDirectory() as name,
         cluster(given.processes, given.threads) as client,
     ):
         folder = Path(name)
-        pipeline.draw(folder / "scene.tif")
+        pipeline.draw(folder / "scene.tif", given.tiles)
         for title, card in CARDS.items():
             model = random_model(card, folder / title)
             batch = BATCH.get(title, 16)
@@ -175,14 +187,16 @@ def main() -> None:
             for _ in range(given.rounds):
                 alone.append(limit(model, batch))
                 with Busy() as watch:
-                    ours.append(census(client, folder / "scene.tif", model, batch))
+                    rate, done = census(client, folder / "scene.tif", model, batch)
+                ours.append(rate)
                 busy.append(watch.share)
             ratios = [a / b for a, b in zip(alone, ours, strict=True)]
             rate = statistics.median(ours)
             print(f"| {title} | {statistics.median(alone):.0f} | {rate:.0f} | "
                   f"{rate * card.core_px**2 / 1e6:.0f} | "
                   f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-"
-                  f"{max(ratios):.2f}) | {statistics.median(busy):.0f} % |",
+                  f"{max(ratios):.2f}) | {statistics.median(busy):.0f} % | "
+                  f"{shares(done)} |",
                   flush=True)  # fmt: skip
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 

@@ -104,6 +104,18 @@ class Area:
             geometry_mask([self.shape], shape, transform=corner, invert=True)
         )
 
+    def covers(self, window: Window) -> bool:
+        """Tell whether the area holds all of a window.
+
+        Args:
+            window: Absolute pixels.
+
+        Returns:
+            True only if each of its pixels has its centre in the area.
+        """
+        shapely.prepare(self.shape)
+        return bool(shapely.covers(self.shape, window_box(window)))
+
     def window(self, influence_px: int) -> Window:
         """Return the pixels around what the objects of the area depend on."""
         return Window.around(self.shape.bounds).grow(influence_px)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import fsspec
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from dask.base import compute
 from dask.dataframe.dispatch import make_meta
 from dask.delayed import delayed
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import dask_geopandas as dgpd
-    import pandas as pd
     import pyproj
 
 _PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
@@ -246,7 +246,7 @@ def _texts(objects: gpd.GeoDataFrame) -> list[str]:
 def _is_text(column: pd.Series) -> bool:
     if column.dtype != np.dtype(object):
         return str(column.dtype).startswith(("string", "str"))
-    return all(isinstance(value, str) for value in column.dropna())
+    return pd.api.types.infer_dtype(column, skipna=True) in {"string", "empty"}
 
 
 def _make_folder(folder: str) -> None:

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 DEVICE_LOST = 75
 """Exit code of a worker process that gives up its device (EX_TEMPFAIL)."""
 
-PNG_LEVEL = 0
-"""A quick-look is read once more, for the report, and all of a run together have the
-pixels of one picture: packing them would cost more time than it saves bytes."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class BlockTask:
@@ -109,7 +105,9 @@ def _do_block(task: BlockTask) -> BlockDone:
     picture = paint(look, predictor.model.card)
     write_atomically(
         task.ledger.folder.quicklook(task.block),
-        lambda p: picture.save(p, format="png", compress_level=PNG_LEVEL),
+        # Read once more, for the report, and all of a run together have the pixels of
+        # one picture: packing them (PNG, 20 ms a block) would cost more than it saves.
+        lambda p: picture.save(p, format="bmp"),
     )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)
     _write_table(folder / "candidates.parquet", rows)
@@ -149,10 +147,11 @@ def _with_images(
 def _seen_px(source: NDArray[np.int32], padded: Window, task: BlockTask) -> int:
     """Return how many pixels of the block, and of the area, an image shows."""
     core = task.block.window
-    if task.area is None and source.strides == (0, 0):  # one scene shows it all
+    whole = task.area is None or task.area.covers(core)
+    if whole and source.strides == (0, 0):  # one scene shows it all
         return core.height * core.width
     seen = source[core.slices_in(padded)] >= 0
-    if task.area is not None:
+    if task.area is not None and not whole:
         seen &= task.area.mask(core)
     return int(seen.sum())
 

@@ -83,7 +83,7 @@ class RunFolder:
         Args:
             block: A block of the run.
         """
-        return self.block(block) / "quicklook.png"
+        return self.block(block) / "quicklook.bmp"
 
     def claim(self, request: dict[str, Any]) -> None:
         """Write down what this folder is for, once it is clear that it is for that.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LARGEST_EDGE = 1600
 """Edge of the overview, pixels."""
+UNSEEN_GREY = 225
 MIDDLE, SPREAD = 120.0, 55.0
 """Grey of a band's mean, and grey levels of one standard deviation."""
 
@@ -56,14 +57,14 @@ def quicklook(
 
 
 def paint(pixels: NDArray[np.float32], card: ModelCard) -> Image.Image:
-    """Return a picture of the first three bands, transparent where nothing was seen.
+    """Return a picture of the first three bands, light grey where nothing was seen.
 
     Args:
         pixels: Shape (band, height, width) in the order of the model's inputs.
         card: Its statistics set brightness and contrast, so that blocks match.
 
     Returns:
-        An RGBA picture.
+        An RGB picture.
     """
     count = len(pixels)
     mean = np.resize(np.asarray(card.mean, np.float32), count)[:, None, None]
@@ -71,10 +72,10 @@ def paint(pixels: NDArray[np.float32], card: ModelCard) -> Image.Image:
     seen = np.isfinite(pixels).any(axis=0)
     grey = MIDDLE + SPREAD * (pixels - mean) / std
     # A band alone at its nodata value is nearly always a saturated one.
-    grey = np.where(np.isfinite(grey), grey, 255.0)
+    grey = np.where(np.isfinite(grey), np.clip(grey, 0, 255), 255).astype(np.uint8)
+    grey[:, ~seen] = UNSEEN_GREY
     chosen = grey[[0, 1, 2]] if count > 2 else grey[[0, 0, 0]]
-    layers = [*np.clip(chosen, 0, 255), seen * 255]
-    return Image.fromarray(np.stack(layers, axis=-1).astype(np.uint8), mode="RGBA")
+    return Image.fromarray(np.ascontiguousarray(np.moveaxis(chosen, 0, -1)))
 
 
 def assemble(
@@ -93,10 +94,11 @@ def assemble(
     """
     top, left = -(-region.row0 // step), -(-region.col0 // step)
     size = (-(-region.col1 // step) - left, -(-region.row1 // step) - top)
-    sheet = Image.new("RGB", (max(1, size[0]), max(1, size[1])), (225, 225, 225))
+    blank = (UNSEEN_GREY,) * 3
+    sheet = Image.new("RGB", (max(1, size[0]), max(1, size[1])), blank)
     for window, path in pictures:
         if path.is_file():
             with Image.open(path) as picture:
                 place = (-(-window.col0 // step) - left, -(-window.row0 // step) - top)
-                sheet.paste(picture, place, mask=picture.getchannel("A"))
+                sheet.paste(picture, place)
     return sheet

@@ -78,9 +78,9 @@ def test_a_batch_that_does_not_fit_is_halved(cube, tmp_path, monkeypatch):
     sizes = []
     real = session.Session.submit
 
-    def noted(self, batch, *rest):
+    def noted(self, batch, *rest, **named):
         sizes.append(len(batch))
-        return real(self, batch, *rest)
+        return real(self, batch, *rest, **named)
 
     monkeypatch.setattr(session.Session, "submit", noted)
     total = torch.cuda.get_device_properties(0).total_memory

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow.compute as pc
+from pyarrow import parquet
 
 from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
@@ -81,9 +83,7 @@ def read_seams(folder: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:
     """
     tables = []
     for block in blocks:
-        rows = pd.read_parquet(
-            folder.block(block) / "candidates.parquet", filters=[("open", "==", True)]
-        )
+        rows = _rows(folder.block(block) / "candidates.parquet", is_open=True)
         tables.append(rows.assign(block=block.name))
     return pd.concat(tables, ignore_index=True)
 
@@ -155,7 +155,7 @@ def _write_part(part: Part) -> SeamTally:
     tables = [part.seams.drop(columns="block")]
     for block in part.blocks:
         path = part.folder.block(block) / "candidates.parquet"
-        tables.append(pd.read_parquet(path, filters=[("open", "==", False)]))
+        tables.append(_rows(path, is_open=False))
     rows = finish_rows(pd.concat(tables, ignore_index=True), part.predictor)
     if part.area is not None:
         rows = part.area.select(rows)
@@ -164,6 +164,17 @@ def _write_part(part: Part) -> SeamTally:
     if part.predictor.is_dense:  # its seams would show in the class raster
         return SeamTally.empty(part.grid)
     return tally_centres(objects, part.blocks, part.grid)
+
+
+def _rows(path: Path, *, is_open: bool) -> pd.DataFrame:
+    """Return the rows of one block that reach a seam, or those that do not.
+
+    Without pandas' reader: it opens a data set, twice the time of so small a file.
+    """
+    with path.open("rb") as file:
+        table = parquet.ParquetFile(file).read(use_threads=False)
+    chosen: pd.DataFrame = table.filter(pc.equal(table["open"], is_open)).to_pandas()
+    return chosen
 
 
 def settle(seams: pd.DataFrame, plan: RunPlan) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from areca.runs.summary import summarise
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from distributed import Client
 
     from areca.inference import Predictor
@@ -71,10 +72,10 @@ def run_census(
     store = RasterStore.of(folder.rasters, request.plan.grid)
     if request.plan.predictor.rasters:
         store.create(request.plan.grid, request.plan.predictor)
-    plan, blocks, resumed = _all_blocks(client, request.plan, ledger, progress)
+    plan, blocks, resumed, seams = _all_blocks(client, request.plan, ledger, progress)
     _check_precision(blocks)
     good = finished(plan, blocks)
-    seams = settle(read_seams(folder, good), plan)
+    seams = settle(seams, plan)
     files, tallies = publish(client, folder, plan, blocks, seams)
     write_holes(folder, plan, blocks)
     result = RunResult(
@@ -137,8 +138,8 @@ def check_network(predictor: Predictor) -> None:
 
 def _all_blocks(
     client: Client, plan: RunPlan, ledger: Ledger, progress: Progress
-) -> tuple[RunPlan, list[BlockDone], int]:
-    """Return the plan, its reports, and how many blocks were done before.
+) -> tuple[RunPlan, list[BlockDone], int, pd.DataFrame]:
+    """Return the plan, its reports, how many were done before, and the open rows.
 
     Blocks that chains of rivals lead to are run as well, until none is left.
 
@@ -151,10 +152,9 @@ def _all_blocks(
             f"all {len(blocks)} blocks failed; the first: {blocks[0].error}. Once the "
             "cause is gone, run the same command to resume"
         )
-    while plan.area is not None:
-        more = blocks_to_add(plan, read_seams(ledger.folder, finished(plan, blocks)))
-        if not more:
-            break
+    seams = read_seams(ledger.folder, finished(plan, blocks))
+    while plan.area is not None and (more := blocks_to_add(plan, seams)):
         added, _ = run_blocks(client, plan.only(more), ledger, progress)
         plan, blocks = plan.with_blocks(more), [*blocks, *added]
-    return plan, blocks, resumed
+        seams = read_seams(ledger.folder, finished(plan, blocks))
+    return plan, blocks, resumed, seams

@@ -251,12 +251,12 @@ def test_the_command_takes_the_grid_that_it_is_given(world, capfd):
     given = [world / "any.toml", "--catalog", world / "scenes"]
     code, _, shown = call(capfd, "plan", *given)
     assert code == 0
-    assert "warped to EPSG:32648 with pixels of 0.2" in shown
-    asked = ["--set", "crs=32647", "--set", "resolution=0.25"]
+    assert "warped to EPSG:32647 with pixels of 0.2 " in shown
+    asked = ["--set", "crs=32648", "--set", "resolution=0.25"]
     code, _, shown = call(capfd, "plan", *given, *asked)
     assert code == 0
-    assert "warped to EPSG:32647 with pixels of 0.25" in shown
-    request = request_of(world, crs="EPSG:32647", resolution=0.25)
+    assert "warped to EPSG:32648 with pixels of 0.25 " in shown
+    request = request_of(world, crs="EPSG:32648", resolution=0.25)
     asked = json.loads(json.dumps(request.to_dict()))
     assert asked["grid"]["transform"][0] == 0.25
     one = [given[0], "--catalog", world / "scenes" / "east.tif"]
@@ -264,11 +264,24 @@ def test_the_command_takes_the_grid_that_it_is_given(world, capfd):
     assert "warped" not in shown
 
 
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """Two images of zones 18 degrees apart."""
+    folder = tmp_path_factory.mktemp("far")
+    draw(folder / "a.tif", EAST, 0.2, (LEFT, TOP - 20, LEFT + 20, TOP))
+    with rasterio.open(folder / "a.tif") as file:
+        pixels, profile = file.read(), file.profile
+    with rasterio.open(folder / "b.tif", "w", **profile | {"crs": "EPSG:32651"}) as f:
+        f.write(pixels)
+        f.descriptions = ("red", "green", "blue")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
         ([], "--set crs=EPSG:… --set resolution=…"),
-        (["--set", "crs=EPSG:3857"], "not in true metres there; give resolution"),
+        (["--set", "crs=EPSG:4326"], "not in true metres there; give resolution"),
         (["--set", "crs=EPSG:99"], "unknown CRS 'EPSG:99'"),
         (["--set", "resolution=0"], "resolution is 0"),
         (["--set", "crs=EPSG:6933", "--set", "resolution=3"], "trained at 0.2 m"),
@@ -276,19 +289,24 @@ def test_the_command_takes_the_grid_that_it_is_given(world, capfd):
     ],
 )
 def test_zones_that_are_far_apart_need_one_crs_for_all(
-    world, tmp_path, capfd, asked, told
+    world, far, tmp_path, capfd, asked, told
 ):
     """One line says what to do; nothing is read."""
-    ground = LEFT, TOP - 3, LEFT + 3, TOP
-    draw(tmp_path / "a.tif", EAST, 0.2, ground)
-    with rasterio.open(tmp_path / "a.tif") as file:
-        pixels, profile = file.read(), file.profile
-    with rasterio.open(tmp_path / "b.tif", "w", **profile | {"crs": "EPSG:32651"}) as f:
-        f.write(pixels)
-        f.descriptions = ("red", "green", "blue")
-    given = [world / "any.toml", "--catalog", tmp_path, "--out", tmp_path / "run"]
+    given = [world / "any.toml", "--catalog", far, "--out", tmp_path / "run"]
     code, _, error = call(capfd, "run", *given, "--cluster", "threads", *asked)
     assert code == 2
     assert len(error.splitlines()) == 1
     assert told in error
     assert not (tmp_path / "run").exists()
+
+
+def test_one_crs_for_all_counts_both(world, far, client, tmp_path):
+    """Most of the ground between them has no imagery: no block, no hole."""
+    asked = prepare(str(world / "any.toml"), Ground(catalog=far), {"crs": "EPSG:3857"})
+    result = run_census(asked, tmp_path / "run", client=client, progress=quiet)
+    shown = sum(LEFT + 2 < x < LEFT + 18 and y > TOP - 18 for x, y in CENTRES)
+    assert result.state == "DONE"
+    objects = areca.read_objects(result.folder.objects)
+    assert set(objects["item_id"]) == {"a", "b"}
+    assert (objects["item_id"] == "a").sum() == (objects["item_id"] == "b").sum()
+    assert (objects["area_m2"] > 7).sum() >= 2 * shown

@@ -99,13 +99,15 @@ def _do_block(task: BlockTask) -> BlockDone:
     found = predict_block(cube, window, task.tiles, predictor)
     folder = task.ledger.folder.block(task.block)
     look = quicklook(cube, padded, window, task.look_step)
-    picture = paint(look, predictor.model.card)
-    write_atomically(
-        task.ledger.folder.quicklook(task.block),
-        # Read once more, for the report, and all of a run together have the pixels of
-        # one picture: packing them (PNG, 20 ms a block) would cost more than it saves.
-        lambda p: picture.save(p, format="bmp"),
-    )
+    if look.size:  # over a very wide region a block may fall between two pixels
+        picture = paint(look, predictor.model.card)
+        write_atomically(
+            task.ledger.folder.quicklook(task.block),
+            # Read once more, for the report, and all of a run together have the pixels
+            # of one picture: packing them (PNG, 20 ms a block) would cost more than it
+            # saves.
+            lambda p: picture.save(p, format="bmp"),
+        )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)
     _write_table(folder / "candidates.parquet", rows)
     if len(found.oversize):  # `done.json` tells how many there are

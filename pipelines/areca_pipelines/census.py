@@ -59,7 +59,7 @@ class Ground:
     """Which imagery, and which part of it."""
 
     catalog: str | Path | None = None
-    """STAC API, catalogue, folder or GeoTIFF; the recipe's when left out."""
+    """STAC API, catalogue, folder, GeoTIFF or Zarr cube; the recipe's when left out."""
     aoi: Aoi | None = None
     """Area of interest: `W,S,E,N`, a vector file, or a geometry in EPSG:4326."""
     datetime: str | None = None
@@ -83,7 +83,8 @@ def run(
     Args:
         recipe: Built-in name or TOML file.
         out: The run folder.
-        catalog: STAC API, catalogue, folder or GeoTIFF; the recipe's when left out.
+        catalog: STAC API, catalogue, folder, GeoTIFF or Zarr cube; the recipe's when
+            left out.
         aoi: Area of interest; all imagery when left out. It selects objects by their
             centre and never cuts pixels.
         datetime: STAC datetime or range.

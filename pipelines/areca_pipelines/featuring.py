@@ -58,6 +58,8 @@ class Written:
     height: int
     width: int
     path: Path
+    warped_to: str = ""
+    """The grid that the imagery was warped to; empty where it was read as it is."""
 
 
 def write_features(
@@ -76,7 +78,7 @@ def write_features(
     Imagery of several pixel grids is warped to one, as `areca.open_cube` does.
 
     Args:
-        source: GeoTIFF, folder of GeoTIFFs, catalog.json or STAC API.
+        source: GeoTIFF, folder of GeoTIFFs, Zarr cube, catalog.json or STAC API.
         target: File to write; float32, NaN where nothing is known, one named band a
             feature.
         features: What `areca.stack_features` takes.
@@ -117,6 +119,7 @@ def write_features(
         height=work.whole.height,
         width=work.whole.width,
         path=target,
+        warped_to=work.warped_to,
     )
 
 
@@ -181,6 +184,13 @@ class _Work:
             lattice=lattice,
             whole=lattice.window(geobox),
         )
+
+    @property
+    def warped_to(self) -> str:
+        """Return the grid that imagery of several grids is warped to."""
+        if self.imagery.warped is None:
+            return ""
+        return f"{self.lattice.crs[:40]}, pixels of {self.lattice.pixel_x:g}"
 
     def blocks(self) -> Iterator[Window]:
         """Yield blocks that hold whole tiles of the file, row by row."""
@@ -270,6 +280,8 @@ def print_written(written: Written) -> None:
         f"[bold]{len(written.bands)} bands[/bold] of {written.height:,} x "
         f"{written.width:,} pixels"
     )
+    if written.warped_to:
+        OUT.print(f"warped  to {written.warped_to}", markup=False)
     OUT.print(f"file    {written.path}", markup=False)
 
 

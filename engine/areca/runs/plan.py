@@ -130,7 +130,7 @@ class RunPlan:
             return ()
         grid = self.predictor.lattice
         note = (
-            "the imagery does not lie on one pixel grid; it is warped to "
+            "not all imagery lies on the pixel grid of the run; it is warped to "
             f"{grid.crs[:40]} with pixels of {grid.pixel_x:g} (crs and resolution ask "
             "for another)"
         )

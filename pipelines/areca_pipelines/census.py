@@ -15,9 +15,8 @@ from shapely import box
 
 from areca.catalog import (
     assumed_names,
-    estimate_bytes,
     has_collections,
-    normalise_items,
+    normalise_acquisitions,
     read_aoi,
     redact,
     search,
@@ -26,7 +25,13 @@ from areca.errors import InputError, RecipeError
 from areca.features import FeatureStack
 from areca.inference import PredictOptions, with_tile
 from areca.models.handle import load_model
-from areca.runs import RunFolder, RunRequest, run_census, with_kept_batch
+from areca.runs import (
+    AskedGrid,
+    RunFolder,
+    RunRequest,
+    run_census,
+    with_kept_batch,
+)
 from areca.runtime import open_client
 from areca.tiles import ground_pixel_m
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from areca.catalog import Scene
     from areca.catalog.aoi import Aoi
     from areca.models.handle import Model
-    from areca.runs import Progress, RunPlan, RunResult
+    from areca.runs import Progress, RunResult
 
 METRES_PER_DEGREE = 111_320.0
 MOST_ON_A_GPU = 8
@@ -54,7 +59,7 @@ class Ground:
     """Which imagery, and which part of it."""
 
     catalog: str | Path | None = None
-    """STAC API, catalogue, folder or GeoTIFF; the recipe's when left out."""
+    """STAC API, catalogue, folder, GeoTIFF or Zarr cube; the recipe's when left out."""
     aoi: Aoi | None = None
     """Area of interest: `W,S,E,N`, a vector file, or a geometry in EPSG:4326."""
     datetime: str | None = None
@@ -78,7 +83,8 @@ def run(
     Args:
         recipe: Built-in name or TOML file.
         out: The run folder.
-        catalog: STAC API, catalogue, folder or GeoTIFF; the recipe's when left out.
+        catalog: STAC API, catalogue, folder, GeoTIFF or Zarr cube; the recipe's when
+            left out.
         aoi: Area of interest; all imagery when left out. It selects objects by their
             centre and never cuts pixels.
         datetime: STAC datetime or range.
@@ -107,7 +113,7 @@ def run(
     request = prepare(recipe, ground, settings, command=command)
     folder = RunFolder(Path(out))
     folder.check(with_kept_batch(request, folder).to_dict())
-    for note in request.notes:
+    for note in (*request.notes, *request.plan.notes):
         (tell or _silent)(note)
     chosen = read_recipe(recipe, CensusRecipe, settings)
     workers = chosen.workers or _processes(cluster, request.options.device)
@@ -158,7 +164,7 @@ def prepare(
 
     Returns:
         A request that can be run: its model is there and whole, its bands are there,
-        its imagery lies on one grid and touches the area.
+        its imagery comes to one grid and touches the area.
     """
     chosen = read_recipe(recipe, CensusRecipe, settings)
     model = load_model(chosen.model)
@@ -173,6 +179,7 @@ def prepare(
         model=model,
         options=options,
         aoi=None if ground.aoi is None else read_aoi(ground.aoi),
+        grid=AskedGrid(crs=chosen.crs, resolution=chosen.resolution),
         notes=(note,) if note else (),
     )
     _ = request.plan  # refuses what cannot be run, before any pixel is read
@@ -220,24 +227,15 @@ def plan(
     pixels = sum(window.size for window in windows if window is not None)
     across, down = ground_pixel_m(laid_out.geobox)
     return PlanSummary(
-        items=[scene.id for scene in laid_out.scenes],
+        items=[one.id for one in laid_out.imagery.found],
         blocks=len(laid_out.blocks),
         tiles=sum(len(laid_out.grid.tiles(block)) for block in laid_out.blocks),
         pixels=pixels,
         twice_share=laid_out.predictor.twice_share,
         pixel_m=math.sqrt(across * down),
         area_ha=pixels * across * down / 10_000,
-        read_bytes=_bytes(laid_out),
-        notes=request.notes,
-    )
-
-
-def _bytes(laid_out: RunPlan) -> int:
-    return sum(
-        estimate_bytes(
-            laid_out.scenes_of(block), laid_out.padded(block), laid_out.bands
-        ).decoded
-        for block in laid_out.blocks
+        read_bytes=laid_out.decoded_bytes(),
+        notes=(*request.notes, *laid_out.notes),
     )
 
 
@@ -262,8 +260,8 @@ def _scenes(
             datetime=ground.datetime,
         )
     bands = FeatureStack(model.card.bands).inputs
-    scenes = normalise_items(found, catalog_href=catalog, bands=bands)
-    return scenes, assumed_names(found)
+    taken = normalise_acquisitions(found, catalog_href=catalog, bands=bands)
+    return [part for one in taken for part in one.parts], assumed_names(found)
 
 
 def _command(

@@ -12,12 +12,14 @@ import rasterio
 from rasterio.windows import Window as RasterWindow
 
 from areca.catalog import (
+    Imagery,
+    acquisitions_of,
     configure_gdal,
-    grid_of,
+    normalise_acquisitions,
     normalise_items,
-    read_scenes,
     redact,
     search,
+    target_grid,
 )
 from areca.errors import BandError, InputError
 from areca.exports.cog import BLOCK_PX as TILE_PX
@@ -29,7 +31,7 @@ from areca.features import (
     inputs_of,
     spectral_indices,
 )
-from areca.tiles import Lattice, Window, block_array, placed
+from areca.tiles import Lattice, Window, block_array, placed, with_nan
 from areca_pipelines.console import OUT
 
 if TYPE_CHECKING:
@@ -37,9 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    import pystac
     from numpy.typing import NDArray
-
-    from areca.catalog import Scene
 
 BLOCK_PX = 1024
 """Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
@@ -57,6 +58,8 @@ class Written:
     height: int
     width: int
     path: Path
+    warped_to: str = ""
+    """The grid that the imagery was warped to; empty where it was read as it is."""
 
 
 def write_features(
@@ -72,8 +75,10 @@ def write_features(
     A few blocks are in memory at a time, whatever the size of the imagery, and each
     reads a rim that is as wide as its features see.
 
+    Imagery of several pixel grids is warped to one, as `areca.open_cube` does.
+
     Args:
-        source: GeoTIFF, folder of GeoTIFFs, catalog.json or STAC API.
+        source: GeoTIFF, folder of GeoTIFFs, Zarr cube, catalog.json or STAC API.
         target: File to write; float32, NaN where nothing is known, one named band a
             feature.
         features: What `areca.stack_features` takes.
@@ -93,12 +98,12 @@ def write_features(
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it first")
     configure_gdal()
-    scenes = normalise_items(search(source), catalog_href=source)
-    if not scenes:
+    items = search(source)
+    if not items:
         raise InputError(
             f"there is no imagery in {redact(str(source))}; check the path"
         )
-    work = _Work.of(scenes, features, names)
+    work = _Work.of(items, str(source), features, names)
     plain = target.with_name(f"{target.stem}.plain.tif")
     partial = target.with_name(f"{target.stem}.partial.tif")
     try:
@@ -114,6 +119,7 @@ def write_features(
         height=work.whole.height,
         width=work.whole.width,
         path=target,
+        warped_to=work.warped_to,
     )
 
 
@@ -121,11 +127,9 @@ def write_features(
 class _Work:
     """Imagery, and what is to be made of it."""
 
-    scenes: tuple[Scene, ...]
-    inputs: tuple[str, ...]
-    """Bands to read, as the scenes call them."""
+    imagery: Imagery
     present: tuple[str, ...]
-    """The same bands, as the features call them."""
+    """The bands that are read, as the features call them."""
     stack: FeatureStack
     lattice: Lattice
     whole: Window
@@ -134,7 +138,8 @@ class _Work:
     @classmethod
     def of(
         cls,
-        scenes: Sequence[Scene],
+        items: Sequence[pystac.Item],
+        source: str,
         features: Sequence[str],
         names: Sequence[str] | None,
     ) -> _Work:
@@ -147,13 +152,15 @@ class _Work:
             InputError: The names do not fit the bands.
             BandError: A band that is needed is not there.
         """
+        scenes = normalise_items(items, catalog_href=source)
         offered = [band.name for band in scenes[0].bands]
         if names is not None and len(names) != len(offered):
             raise InputError(
                 f"--names has {len(names)} names, and the imagery has the bands "
                 f"{', '.join(offered)}; give one name for each"
             )
-        called = dict(zip(names or offered, offered, strict=True))
+        called = {name: name for name in scenes[0].elsewhere}
+        called |= dict(zip(names or offered, offered, strict=True))
         stack = FeatureStack(tuple(features))
         try:
             present = inputs_of(stack.features, list(called))
@@ -164,16 +171,26 @@ class _Work:
                 f"{error}, or say how the bands of the file are called, in its order: "
                 "--names red,green,blue,nir"
             ) from error
-        geobox = grid_of(scenes)
+        inputs = [called[name] for name in present]
+        found = acquisitions_of(scenes)
+        if any(name in scene.elsewhere for scene in scenes for name in inputs):
+            found = normalise_acquisitions(items, catalog_href=source, bands=inputs)
+        geobox = target_grid([one.with_bands(inputs)[0][0] for one in found])
         lattice = Lattice.of(geobox, core_px=1)
         return cls(
-            scenes=tuple(scenes),
-            inputs=tuple(called[name] for name in present),
+            imagery=Imagery.of(found, inputs, geobox),
             present=present,
             stack=stack,
             lattice=lattice,
             whole=lattice.window(geobox),
         )
+
+    @property
+    def warped_to(self) -> str:
+        """Return the grid that imagery of several grids is warped to."""
+        if self.imagery.warped is None:
+            return ""
+        return f"{self.lattice.crs[:40]}, pixels of {self.lattice.pixel_x:g}"
 
     def blocks(self) -> Iterator[Window]:
         """Yield blocks that hold whole tiles of the file, row by row."""
@@ -195,7 +212,8 @@ class _Work:
             Its features, shape (feature, height, width).
         """
         padded = window.grow(self.stack.halo_px)
-        pixels = read_scenes(self.scenes, self.inputs, self.lattice.geobox(padded))
+        seen = self.imagery.read(padded)
+        pixels = with_nan(seen.pixels, seen.valid)
         block = placed(block_array(pixels, self.present), self.lattice, padded)
         return self.stack(block).to_numpy()
 
@@ -262,6 +280,8 @@ def print_written(written: Written) -> None:
         f"[bold]{len(written.bands)} bands[/bold] of {written.height:,} x "
         f"{written.width:,} pixels"
     )
+    if written.warped_to:
+        OUT.print(f"warped  to {written.warped_to}", markup=False)
     OUT.print(f"file    {written.path}", markup=False)
 
 

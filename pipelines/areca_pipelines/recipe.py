@@ -98,6 +98,12 @@ class CensusRecipe(BaseModel):
     """STAC collections to search; not used when the catalogue is a folder or a file."""
     catalog: str | None = None
     """Catalogue when the command names none; `package:` stands for this package."""
+    crs: str | None = Field(None, coerce_numbers_to_str=True)
+    """CRS of the pixel grid, such as `EPSG:32648`; the imagery's own when left out, or
+    a UTM zone where it has several grids."""
+    resolution: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Edge of a pixel of that grid, CRS units; that of the finest imagery when left
+    out."""
     workers: int | None = Field(None, ge=1)
     """Worker processes of a local cluster; the number of processors when left out, and
     at most 8 where they share a GPU."""

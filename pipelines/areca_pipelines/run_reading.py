@@ -74,7 +74,8 @@ def images_of(run: FinishedRun | None) -> tuple[ImageGrid, ...]:
     """
     if run is None:
         return ()
-    files = [_path_of(scene.bands[0].href) for scene in run.scenes]
+    images = run.images
+    files = [_path_of(scene.bands[0].href) for scene in images]
     start = _shared_length([file.parent.parts for file in files])
     return tuple(
         ImageGrid(
@@ -86,7 +87,7 @@ def images_of(run: FinishedRun | None) -> tuple[ImageGrid, ...]:
             transform=scene.transform,
             date=scene.end or None,
         )
-        for scene, file in zip(run.scenes, files, strict=True)
+        for scene, file in zip(images, files, strict=True)
     )
 
 

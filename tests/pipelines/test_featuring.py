@@ -6,6 +6,7 @@ import rasterio
 from feature_cubes import drawn_cube
 
 import areca
+from areca.catalog import Imagery
 from areca_pipelines import featuring
 from areca_pipelines.cli import main
 from areca_pipelines.featuring import split_features
@@ -76,13 +77,13 @@ def test_only_the_bands_that_are_needed_are_read_and_each_block_once(
     scene, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(featuring, "BLOCK_PX", 128)
-    reads, real = [], featuring.read_scenes
+    reads, real = [], Imagery.read
 
-    def counted(scenes, bands, geobox):
-        reads.append((tuple(bands), tuple(geobox.shape)))
-        return real(scenes, bands, geobox)
+    def counted(imagery, window):
+        reads.append((imagery.bands, (window.height, window.width)))
+        return real(imagery, window)
 
-    monkeypatch.setattr(featuring, "read_scenes", counted)
+    monkeypatch.setattr(Imagery, "read", counted)
     run(scene, "--bands", "std(nir, 5),mean(nir, 5),sobel(nir)", "--out",
         tmp_path / "out.tif")  # fmt: skip
     assert len(reads) == 3 * 4

@@ -1,5 +1,6 @@
 """STAC catalogues to scenes, exact windows and lazy cubes."""
 
+from areca.catalog.acquisitions import Acquisition
 from areca.catalog.aoi import read_aoi
 from areca.catalog.composite import composite
 from areca.catalog.cube import open_cube
@@ -7,8 +8,9 @@ from areca.catalog.geotiffs import assumed_names
 from areca.catalog.grids import grid_of
 from areca.catalog.handles import close_idle
 from areca.catalog.hrefs import redact
+from areca.catalog.imagery import Imagery, acquisitions_of
 from areca.catalog.masks import Mask
-from areca.catalog.normalise import normalise_items
+from areca.catalog.normalise import normalise_acquisitions, normalise_items
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of, set_origin
 from areca.catalog.pixels import ByteEstimate, estimate_bytes
@@ -26,16 +28,20 @@ from areca.catalog.scenes import (
     select,
 )
 from areca.catalog.search import has_collections, search
+from areca.catalog.target import target_grid
 from areca.catalog.zarr_cube import read_cube, write_cube
 from areca.catalog.zarr_overviews import write_overviews
 from areca.catalog.zarr_place import write_place
 
 __all__ = [
+    "Acquisition",
     "ByteEstimate",
     "CubeOptions",
+    "Imagery",
     "Mask",
     "Scene",
     "SceneBand",
+    "acquisitions_of",
     "assumed_names",
     "canonical_order",
     "choose_bands",
@@ -45,6 +51,7 @@ __all__ = [
     "estimate_bytes",
     "grid_of",
     "has_collections",
+    "normalise_acquisitions",
     "normalise_items",
     "open_cube",
     "origin_of",
@@ -57,6 +64,7 @@ __all__ = [
     "search",
     "select",
     "set_origin",
+    "target_grid",
     "write_cube",
     "write_overviews",
     "write_place",

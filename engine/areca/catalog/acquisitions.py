@@ -42,7 +42,11 @@ class Acquisition:
         for position, name in enumerate(names):
             holders = [i for i, part in enumerate(self.parts) if part.find(name)]
             if not holders:
-                raise BandError(f"item {self.id!r} has no band {name!r}")
+                there = [band.name for part in self.parts for band in part.bands]
+                raise BandError(
+                    f"item {self.id} has no band {name!r}: it has {there}. Choose "
+                    "among these, or items that have the band"
+                )
             found.setdefault(holders[0], []).append(position)
         return [(self.parts[i], found[i]) for i in sorted(found)]
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from areca.catalog.hrefs import ZARR_ARRAY, is_array
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -62,6 +64,8 @@ def _is_data(key: str, asset: pystac.Asset) -> bool:
     if marks & _NOT_DATA and "data" not in roles:
         return False
     media = (_text(asset.media_type) or "").lower()
+    if media == ZARR_ARRAY:
+        return is_array(asset.href)
     if media:
         return media.startswith(_RASTER_TYPES)
     return asset.href.split("?")[0].lower().endswith(_RASTER_ENDS)

@@ -17,6 +17,7 @@ from areca.catalog.headers import Header, read_header
 from areca.catalog.hrefs import (
     check_href,
     is_remote,
+    is_zarr,
     local_path,
     reach_of,
     redact,
@@ -29,21 +30,24 @@ if TYPE_CHECKING:
 ENDS = (".tif", ".tiff")
 """Endings of the files that are looked for in a folder."""
 
-_SOURCE, _PLACEHOLDER = "areca:datetime_source", "placeholder"
+UNDATED = {"areca:datetime_source": "placeholder"}
+"""Properties of an item whose datetime stands for one that is not known."""
 _NAMED_BY = "areca:bands_named_by"
-_NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+"""That datetime."""
 _COMMON = frozenset({"red", "green", "blue", "nir", "pan", "coastal", "rededge"})
 _EDGE_POINTS = 16
 """Points along each side of a footprint, since sides bend between two CRSs."""
 
 
 def is_bare(place: str) -> bool:
-    """Return whether a place is imagery without a catalogue: a file or a folder.
+    """Return whether a place is imagery without a catalogue: a file, folder or cube.
 
     Args:
         place: What `areca.search` takes.
     """
-    if is_pattern(place) or place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
+    is_file = place.split("?", maxsplit=1)[0].lower().endswith(ENDS)
+    if is_pattern(place) or is_file or is_zarr(place):
         return True
     path = Path(local_path(place)) if not is_remote(place) else None
     return path is not None and path.is_dir() and not (path / "catalog.json").is_file()
@@ -56,7 +60,8 @@ def is_undated(item: pystac.Item, origin: str) -> bool:
         item: A STAC item.
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
-    return item.properties.get(_SOURCE) == _PLACEHOLDER and is_bare(origin)
+    told = all(item.properties.get(name) == value for name, value in UNDATED.items())
+    return told and is_bare(origin)
 
 
 def assumed_names(items: Iterable[pystac.Item]) -> str:
@@ -171,18 +176,18 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
             f"{redact(href)} has no georeference (CRS and transform), so nothing in it "
             "can be placed; write them, for example with gdal_edit"
         )
-    footprint = _footprint(header)
+    footprint = footprint_of(header)
     item = pystac.Item(
         id=name or _stem(href),
         geometry=mapping(footprint),
         bbox=list(footprint.bounds),
-        datetime=_NO_DATE,
+        datetime=NO_DATE,
         properties={
             "proj:code": header.crs if len(header.crs) < 40 else None,
             **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
             "proj:transform": list(header.transform),
             "proj:shape": list(header.shape),
-            _SOURCE: _PLACEHOLDER,
+            **UNDATED,
             **({_NAMED_BY: "colours"} if header.named_by_colours else {}),
         },
         href=checked,
@@ -220,7 +225,12 @@ def _raster_bands(header: Header) -> list[dict[str, object]]:
     ]
 
 
-def _footprint(header: Header) -> Polygon:
+def footprint_of(header: Header) -> Polygon:
+    """Return the outline of a raster in EPSG:4326.
+
+    Args:
+        header: Header of the raster, with CRS and transform.
+    """
     height, width = header.shape
     a, b, c, d, e, f = header.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     steps = [i / _EDGE_POINTS for i in range(_EDGE_POINTS)]

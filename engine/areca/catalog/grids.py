@@ -20,8 +20,8 @@ SQUARE_TOLERANCE = 0.02
 """Pixels are square when height and width on the ground differ by less than this."""
 
 _NO_WARP = (
-    "It would need a warp: areca.open_cube does that; or choose items of one grid, for "
-    "example by collection or datetime"
+    "It would need a warp: areca.open_cube and areca run do that; or choose items of "
+    "one grid, for example by collection or datetime"
 )
 
 

@@ -36,6 +36,11 @@ _INNER_NAMES = (
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\|]")
 _AFTER_SCHEME = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+ZARR = ".zarr"
+"""Ending of the folder of a Zarr cube."""
+ZARR_ARRAY = "application/vnd+zarr; areca=array"
+"""Media type of an array of a cube, in the items that areca makes of it."""
+_ARRAY = re.compile(r"(.*\.zarr/[^#]+)(?:#(\d+))?", re.DOTALL)
 _OPENERS, _CLOSERS = "'\"`(<[{", "'\"`)>]},.;:!"
 """What may stand around a link in a sentence."""
 
@@ -225,9 +230,41 @@ def _remote_problem(href: str, scheme: str, catalog_href: str) -> str:
     return ""
 
 
+def is_zarr(place: str) -> bool:
+    """Return whether a place is a Zarr cube by its name.
+
+    Args:
+        place: What `areca.search` takes.
+    """
+    return place.rstrip("/").lower().endswith(ZARR)
+
+
+def is_array(href: str) -> bool:
+    """Return whether a link is an array of a local Zarr cube.
+
+    Args:
+        href: Link of an asset.
+    """
+    is_file = href.lower().endswith((".tif", ".tiff", ".jp2"))
+    return not is_file and not is_remote(href) and _ARRAY.fullmatch(href) is not None
+
+
+def split_array(href: str) -> tuple[str, int | None]:
+    """Return the path of an array, and which of its dates a link means if it has any.
+
+    Args:
+        href: A link for which `is_array` holds.
+    """
+    match = _ARRAY.fullmatch(href)
+    if match is None:
+        return local_path(href), None
+    return local_path(match[1]), None if match[2] is None else int(match[2])
+
+
 def _check_file(href: str, catalog_href: str) -> str:
-    problem = ""
-    path = Path(local_path(href)) if "\0" not in href else Path()
+    problem, of_cube = "", is_array(href)
+    named = split_array(href)[0] if of_cube else local_path(href)
+    path = Path(named) if "\0" not in href else Path()
     if "\0" in href or re.search(r"[\r\n<]", href):
         problem = "a path may hold no NUL, line break or <"
     elif href.startswith(("\\\\", "//")) or path.as_posix().startswith("//"):
@@ -241,12 +278,16 @@ def _check_file(href: str, catalog_href: str) -> str:
         )
     elif not path.exists():
         problem = "there is no such file"
-    elif not path.resolve().is_file():
+    elif of_cube and not any((path / n).is_file() for n in ("zarr.json", ".zarray")):
+        problem = "it is no array of a Zarr cube"
+    elif not of_cube and not path.resolve().is_file():
         problem = "it is no regular file"
     elif str(path.resolve()).startswith(("/proc/", "/sys/", "/dev/")):
         problem = "it is no file of data"
     if problem:
         raise CatalogError(f"refused to read {_show(href)}: {problem}")
+    if of_cube:  # not resolved: its name says what it is
+        return str(path.absolute()) + href[len(href.partition("#")[0]) :]
     return str(path.resolve())
 
 

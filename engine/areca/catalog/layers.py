@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from areca.catalog.acquisitions import Acquisition
     from areca.catalog.masks import Mask
+    from areca.catalog.mosaic import Mosaic
     from areca.catalog.scenes import Scene, SceneBand
     from areca.tiles import Lattice
 
@@ -86,11 +87,34 @@ class LayerReader:
         Raises:
             ReadError: A file could not be read, or is not what its item says.
         """  # noqa: DOC502 - raised by the reader
+        nodata = self.encoding.nodata
+        fill = 0 if nodata is None else nodata
+        if self.area is None:
+            return self.mosaic(found, window).filled(fill)
+        within = inside(self.area, self.lattice, window)
+        pixels = self.mosaic(found if within.any() else (), window).filled(fill)
+        pixels[:, ~within] = fill
+        return pixels
+
+    def mosaic(self, found: Sequence[Acquisition], window: Window) -> Mosaic:
+        """Read a window as `read` does, without its area: what shows each pixel.
+
+        Args:
+            found: What to lay over each other, as for `read`.
+            window: Pixels of the cube's grid.
+
+        Returns:
+            Pixels in the number type of the cube, what of them is valid, and which of
+            `found` shows them.
+
+        Raises:
+            ReadError: A file could not be read, or is not what its item says.
+        """  # noqa: DOC502 - raised by the reader
         set_gdal(self.gdal)
         with signing(self.sign):
-            return self._read(found, window)
+            return self._mosaic(found, window)
 
-    def _read(self, found: Sequence[Acquisition], window: Window) -> NDArray[Any]:
+    def _mosaic(self, found: Sequence[Acquisition], window: Window) -> Mosaic:
         sources = []
         for number, one in enumerate(found):
             box = self.ground(one)
@@ -98,14 +122,7 @@ class LayerReader:
             if part is not None:
                 sources.append(_Source(one, self, window, part, number))
         shape = (len(self.bands), window.height, window.width)
-        dtype, nodata = self.encoding
-        fill = 0 if nodata is None else nodata
-        if self.area is None:
-            return lay_mosaic(sources, shape, dtype).filled(fill)
-        within = inside(self.area, self.lattice, window)
-        pixels = lay_mosaic(sources if within.any() else [], shape, dtype).filled(fill)
-        pixels[:, ~within] = fill
-        return pixels
+        return lay_mosaic(sources, shape, self.encoding.dtype)
 
     def ground(self, one: Acquisition) -> Window | None:
         """Return the pixels of the grid around an acquisition, None if it has none."""

@@ -13,7 +13,7 @@ from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
 from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
-from areca.catalog.hrefs import check_href, is_remote, reach_of, redact
+from areca.catalog.hrefs import check_href, is_array, is_remote, reach_of, redact
 from areca.catalog.projection import Projection, projection_of
 from areca.catalog.scales import corrected
 from areca.catalog.scenes import Scene, SceneBand, canonical_order, check_names
@@ -237,7 +237,7 @@ class _ItemReader:
         Raises:
             CatalogError: It must be opened, and that is not allowed.
         """
-        if key in self.headers:
+        if key in self.headers or is_array(self.assets[key].href):
             return
         told = asset_bands(key, self.assets[key], None)
         complete = all(band.dtype and band.nodata_known for band in told)

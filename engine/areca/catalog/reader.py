@@ -20,9 +20,10 @@ from areca.catalog.gdal import (
 from areca.catalog.grids import scene_box
 from areca.catalog.handles import lend
 from areca.catalog.headers import NumberTypeError, check_file, mask_of, numbers_fault
-from areca.catalog.hrefs import is_remote, redact
+from areca.catalog.hrefs import is_array, is_remote, redact
 from areca.catalog.mosaic import Mosaic, common_type, lay_mosaic
 from areca.catalog.scenes import canonical_order, choose_bands, select
+from areca.catalog.zarr_window import read_array
 from areca.errors import CatalogError, ReadError
 from areca.tiles import Window
 
@@ -229,6 +230,11 @@ def read_file(
         NumberTypeError: It holds other numbers than wanted.
     """
     href, row = bands[0].href, int(window.row_off)
+    if is_array(href):
+        try:
+            return read_array(scene, bands, window, dtype)
+        except ReadError as err:
+            raise type(err)(_fault(scene, bands, str(err), err)) from None
     for is_last in (not is_remote(href), True):
         try:
             with lend(href, allow_private=scene.allow_private, row=row) as file:

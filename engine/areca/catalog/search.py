@@ -18,9 +18,10 @@ from areca.catalog.geotiffs import (
     item_of_file,
     items_of_files,
 )
-from areca.catalog.hrefs import is_remote, local_path, redact
+from areca.catalog.hrefs import is_remote, is_zarr, local_path, redact
 from areca.catalog.origins import set_origin
 from areca.catalog.tables import TABLES, items_of_table
+from areca.catalog.zarr_items import items_of_zarr
 from areca.errors import AoiError, CatalogError
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def search(
     Args:
         catalog: Link of a STAC API; link or path of a catalog.json, collection, item or
             item list; a folder with a catalog.json or with GeoTIFFs; a GeoTIFF, or a
-            pattern of such (`scenes/*_2024.tif`); a stac-geoparquet file.
+            pattern of such (`scenes/*_2024.tif`); a stac-geoparquet file; the folder
+            of a Zarr cube (`farm.zarr`), whose dates are items.
         collections: Ids of collections; all when left out.
         aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
         datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
@@ -75,7 +77,7 @@ def search(
         datetime=datetime,
         max_cloud=max_cloud,
     )
-    if datetime is not None and is_bare(place):
+    if datetime is not None and is_bare(place) and not is_zarr(place):
         raise CatalogError(
             f"cannot filter {redact(place)} by datetime={datetime!r}: GeoTIFFs do not "
             "tell when they were acquired. Leave datetime out, or describe the files "
@@ -108,6 +110,8 @@ def _find(place: str, query: Query) -> Iterable[pystac.Item]:
     is_one = not is_pattern(place)
     if is_one and place.split("?", maxsplit=1)[0].lower().endswith(ENDS):
         return [item_of_file(place)] if query.collections is None else []
+    if is_zarr(place):
+        return items_of_zarr(place, query) if query.collections is None else []
     root = place
     if not is_remote(place):
         path = Path(local_path(place))

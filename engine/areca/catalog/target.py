@@ -148,8 +148,9 @@ def _own_grid(
 
 
 def _named(crs: object) -> str:
+    text = str(crs)
     try:
-        return crs_name(CRS.from_user_input(crs if isinstance(crs, int) else str(crs)))
+        return crs_name(CRS.from_user_input(int(text) if text.isdigit() else text))
     except CRSError as err:
         raise GridError(
             f"unknown CRS {str(crs)[:80]!r}; write for example 'EPSG:32633'"
@@ -169,8 +170,9 @@ def _default_crs(scenes: Sequence[Scene]) -> str:
         raise GridError(
             f"the items are in {', '.join(sorted(_short(crs) for crs in known))} and "
             f"reach from {west:.4g} to {east:.4g} degrees east at {lat:.4g} degrees "
-            "north, too far for one UTM zone. Open one cube for each zone, or give "
-            "crs='EPSG:…' and resolution"
+            "north, too far for one UTM zone. Take the items of one zone at a time, or "
+            "one CRS for all: crs='EPSG:…' and resolution (areca run: "
+            "--set crs=EPSG:… --set resolution=…)"
         )
     label = f"{zone}{'N' if lat >= 0 else 'S'}"
     mine = [

@@ -9,7 +9,7 @@ from affine import Affine
 from zarr_cm import multiscales
 
 from areca.catalog.zarr_cube import read_cube, write_cube
-from areca.catalog.zarr_store import ARRAY, ZarrStore, edges_of, shards_of
+from areca.catalog.zarr_store import ARRAY, ZarrStore
 from areca.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ def _check_whole(store: ZarrStore) -> None:
     Raises:
         InputError: Shards are missing.
     """
-    array = store.array()
-    wanted = len(shards_of(array.shape, edges_of(array)))
-    missing = wanted - len(store.written())
+    missing, wanted = store.missing()
     if missing:
         raise InputError(
             f"{store.path} is not whole: {missing} of {wanted} shards are "

@@ -95,6 +95,16 @@ class ZarrStore:
         keys = map(_SHARD.search, files.find(f"{root}/{ARRAY}/c"))
         return {tuple(map(int, key[1].split("/"))) for key in keys if key}
 
+    def missing(self) -> tuple[int, int]:
+        """Return how many shards are missing, and of how many.
+
+        Raises:
+            InputError: There is no cube that areca wrote.
+        """  # noqa: DOC502 - raised by array
+        array = self.array()
+        wanted = len(shards_of(array.shape, edges_of(array)))
+        return wanted - len(self.written()), wanted
+
     def write(self, shard: Shard, values: NDArray[Any]) -> None:
         """Write one shard, also one that is all nodata: its being there says done.
 

@@ -120,9 +120,15 @@ def check_fit(card: ModelCard, bands: Sequence[str], geobox: GeoBox) -> None:
     across, down = ground_pixel_m(geobox)
     ratio = max(across, down) / card.resolution_m
     if not 1 / SCALE_TOLERANCE <= ratio <= SCALE_TOLERANCE:
+        hint = (
+            f", or let it be warped to that: resolution={card.resolution_m:g} "
+            f"(areca run: --set resolution={card.resolution_m:g})"
+            if ratio < 1
+            else ""
+        )
         raise GridError(
             f"pixels are {across:.3g} m x {down:.3g} m on the ground, and model "
             f"{card.name} was trained at {card.resolution_m:g} m: it would miss "
             "objects and invent others. Choose imagery of about "
-            f"{card.resolution_m:g} m"
+            f"{card.resolution_m:g} m{hint}"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from areca.catalog import read_mosaic, redact
+from areca.catalog import redact
 from areca.errors import ArecaError, DeviceLostError
 from areca.inference import Area, Predictor, block_rows, predict_block
 from areca.runs.folder import file_sha256, write_atomically
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from areca.catalog import Scene
+    from areca.catalog import Imagery
     from areca.runs.ledger import Ledger
     from areca.runs.raster_store import RasterStore
     from areca.tiles import Block, Tile, Window
@@ -42,12 +42,10 @@ class BlockTask:
     block: Block
     tiles: tuple[Tile, ...]
     """The tiles to predict, in order."""
-    scenes: tuple[Scene, ...]
-    """The scenes that the padded block touches, in mosaic order."""
+    imagery: Imagery
+    """What the padded block touches."""
     images: tuple[int, ...]
-    """The position of each of them among the scenes of the run."""
-    bands: tuple[str, ...]
-    """Bands to read."""
+    """The position of each of its acquisitions among those of the run."""
     predictor: Predictor
     ledger: Ledger
     """Where the block is marked when it is done."""
@@ -94,21 +92,22 @@ def _do_block(task: BlockTask) -> BlockDone:
     predictor = task.predictor
     window = task.block.window
     padded = window.grow(predictor.halo_px)
-    geobox = predictor.lattice.geobox(padded)
-    mosaic = read_mosaic(task.scenes, task.bands, geobox)
+    mosaic = task.imagery.read(padded)
     read_s = time.perf_counter() - start
     source = mosaic.source
-    cube = block_array(mosaic.pixels, task.bands, mosaic.valid)
+    cube = block_array(mosaic.pixels, task.imagery.bands, mosaic.valid)
     found = predict_block(cube, window, task.tiles, predictor)
     folder = task.ledger.folder.block(task.block)
     look = quicklook(cube, padded, window, task.look_step)
-    picture = paint(look, predictor.model.card)
-    write_atomically(
-        task.ledger.folder.quicklook(task.block),
-        # Read once more, for the report, and all of a run together have the pixels of
-        # one picture: packing them (PNG, 20 ms a block) would cost more than it saves.
-        lambda p: picture.save(p, format="bmp"),
-    )
+    if look.size:  # over a very wide region a block may fall between two pixels
+        picture = paint(look, predictor.model.card)
+        write_atomically(
+            task.ledger.folder.quicklook(task.block),
+            # Read once more, for the report, and all of a run together have the pixels
+            # of one picture: packing them (PNG, 20 ms a block) would cost more than it
+            # saves.
+            lambda p: picture.save(p, format="bmp"),
+        )
     rows = _with_images(block_rows(found, window, predictor), source, padded, task)
     _write_table(folder / "candidates.parquet", rows)
     if len(found.oversize):  # `done.json` tells how many there are

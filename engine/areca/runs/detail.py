@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from areca.catalog import read_scenes
 from areca.errors import ReadError
 from areca.measures import read_objects
 from areca.runs.class_map import draw_outlines
 from areca.runs.picture import draw_objects, stretch_for_display
 from areca.runs.report import Picture
-from areca.tiles import Window
+from areca.tiles import Window, with_nan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +46,10 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     window = _around(block.window, plan.layout.shown)
     geobox = plan.predictor.lattice.geobox(window)
     try:
-        pixels = read_scenes(plan.scenes, plan.bands, geobox)
+        mosaic = plan.imagery.read(window)
     except ReadError:
         return None  # the holes tell of it; a report without this picture still serves
+    pixels = with_nan(mosaic.pixels, mosaic.valid)
     zoom = max(1, math.floor(DETAIL_WIDTH / window.width))
     image = stretch_for_display(pixels).repeat(zoom, axis=0).repeat(zoom, axis=1)
     bounds = geobox.boundingbox.bbox

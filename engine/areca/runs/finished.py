@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
-from areca.catalog import Scene, grid_of
+from areca.catalog import Scene, acquisitions_of, grid_of
 from areca.errors import InputError
 from areca.runs.folder import RunFolder
 from areca.runs.layout import Layout
@@ -63,6 +65,11 @@ class FinishedRun:
             ) from error
 
     @property
+    def images(self) -> list[Scene]:
+        """One scene an item, that of its finest pixels, in mosaic order."""
+        return [one.parts[0] for one in acquisitions_of(self.scenes)]
+
+    @property
     def holes(self) -> int:
         """Blocks without an answer; the run is PARTIAL where there are any."""
         return len(self.manifest.get("holes", []))
@@ -75,7 +82,7 @@ class FinishedRun:
         )
         scenes = tuple(map(Scene.of_dict, request["items"]))
         layout = Layout.of(
-            grid_of(scenes),
+            _grid(request, scenes),
             Lattice(**request["lattice"]),
             block_tiles=request["options"]["block_tiles"],
             aoi=None if request["aoi"] is None else shapely.from_wkt(request["aoi"]),
@@ -87,3 +94,11 @@ class FinishedRun:
             scenes=scenes,
             layout=layout,
         )
+
+
+def _grid(request: dict[str, Any], scenes: tuple[Scene, ...]) -> GeoBox:
+    """Return all of the imagery, on the grid that it was warped to if it was."""
+    place = request.get("grid")
+    if place is None:
+        return grid_of(scenes)
+    return GeoBox(tuple(place["shape"]), Affine(*place["transform"]), place["crs"])

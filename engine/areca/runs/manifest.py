@@ -47,7 +47,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "objects": result.summary.count,
             "blocks": len(result.blocks),
             "holes": [{"block": b.name, "error": b.error} for b in result.holes],
-            "notes": list(request.notes),
+            "notes": [*request.notes, *request.plan.notes],
             "oversize_candidates": result.oversize,
             "batch": {
                 "tiles": request.options.batch_size,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import shapely
 
-from areca.catalog import canonical_order, choose_bands, grid_of
-from areca.errors import AoiError
+from areca.catalog import Imagery, acquisitions_of, target_grid
+from areca.errors import AoiError, CatalogError
 from areca.inference import (
     Predictor,
     check_fit,
@@ -31,12 +32,22 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from shapely.geometry.base import BaseGeometry
 
-    from areca.catalog import Scene
+    from areca.catalog import Acquisition, Scene
     from areca.inference import Area, PredictOptions
     from areca.models.handle import Model
     from areca.objects import Origin
     from areca.runs.ledger import Ledger
     from areca.tiles import Block, BlockGrid, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedGrid:
+    """The pixel grid that a run is asked for; see `areca.open_cube`."""
+
+    crs: str | None = None
+    """Its CRS; the imagery's own, or a UTM zone, when left out."""
+    resolution: float | None = None
+    """Edge of a pixel, CRS units; that of the finest imagery when left out."""
 
 
 class RunPlan:
@@ -47,7 +58,9 @@ class RunPlan:
         scenes: Sequence[Scene],
         model: Model,
         options: PredictOptions,
-        aoi: BaseGeometry | None,
+        *,
+        aoi: BaseGeometry | None = None,
+        grid: AskedGrid | None = None,
     ) -> None:
         """Lay out a run.
 
@@ -56,19 +69,28 @@ class RunPlan:
             model: Handle of the model.
             options: How to run it.
             aoi: Area of interest in EPSG:4326; None takes all the imagery.
+            grid: The grid that is asked for; the imagery's own where it has one.
+
+        Raises:
+            CatalogError: There are no scenes.
         """
         model = with_tile(model, options)
         card = model.card
         check_options(card, options)
-        self.scenes: list[Scene] = canonical_order(scenes)
-        """The imagery in mosaic order."""
-        offered = [b.name for b in self.scenes[0].bands] if self.scenes else []
-        self.bands = tuple(needed_bands(card, offered))
-        """Bands of the imagery that the model and its indices need."""
-        choose_bands(self.scenes, self.bands)
-        self.geobox: GeoBox = grid_of(self.scenes)
+        found = acquisitions_of(scenes)
+        if not found:
+            raise CatalogError("there is no imagery to run over; widen the search")
+        offered = [band.name for part in found[0].parts for band in part.bands]
+        bands = tuple(needed_bands(card, offered))
+        finest = [one.with_bands(bands)[0][0] for one in found]
+        asked = grid or AskedGrid()
+        self.geobox: GeoBox = target_grid(
+            finest, crs=asked.crs, resolution=asked.resolution
+        )
         """All of the imagery."""
-        check_fit(card, self.bands, self.geobox)
+        check_fit(card, bands, self.geobox)
+        self.imagery = Imagery.of(found, bands, self.geobox)
+        """What is read, in mosaic order."""
         lattice = Lattice.of(self.geobox, core_px=card.core_px)
         self.predictor = Predictor(model=model, lattice=lattice, options=options)
         """The model on its lattice."""
@@ -76,8 +98,8 @@ class RunPlan:
             self.geobox, lattice, block_tiles=options.block_tiles, aoi=aoi
         )
         """Where it takes place."""
-        self.images = tuple(_image(scene, lattice) for scene in self.scenes)
-        """The ground of each scene, in mosaic order."""
+        self.images = tuple(_image(one, self.imagery) for one in found)
+        """The ground of each acquisition, in mosaic order."""
         self.blocks = self._blocks()
         """The blocks that have imagery and that the area needs, in order."""
 
@@ -96,15 +118,31 @@ class RunPlan:
         """The area of interest in pixels of the lattice."""
         return self.layout.area
 
-    def padded(self, block: Block) -> GeoBox:
-        """Return the ground that the task of a block reads."""
-        window = block.window.grow(self.predictor.halo_px)
-        return self.predictor.lattice.geobox(window)
+    @property
+    def scenes(self) -> list[Scene]:
+        """The imagery in mosaic order; an item of several grids is several scenes."""
+        return [part for one in self.imagery.found for part in one.parts]
 
-    def scenes_of(self, block: Block) -> list[Scene]:
-        """Return the scenes that a block and its halo touch, in mosaic order."""
-        window = block.window.grow(self.predictor.halo_px)
-        return [self.scenes[number] for number in self._touching(window)]
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is done to the imagery, a line each."""
+        if self.imagery.warped is None:
+            return ()
+        grid = self.predictor.lattice
+        note = (
+            "not all imagery lies on the pixel grid of the run; it is warped to "
+            f"{grid.crs[:40]} with pixels of {grid.pixel_x:g} (crs and resolution ask "
+            "for another)"
+        )
+        return (note,)
+
+    def decoded_bytes(self) -> int:
+        """Return about how many bytes of pixels the run decodes."""
+        windows = [b.window.grow(self.predictor.halo_px) for b in self.blocks]
+        return sum(
+            self.imagery.only(self._touching(window)).decoded_bytes(window)
+            for window in windows
+        )
 
     def task(self, block: Block, ledger: Ledger) -> BlockTask:
         """Return the task of one block.
@@ -120,9 +158,8 @@ class RunPlan:
         return BlockTask(
             block=block,
             tiles=tuple(self.grid.tiles(block)),
-            scenes=tuple(self.scenes[number] for number in images),
+            imagery=self.imagery.only(images),
             images=tuple(images),
-            bands=self.bands,
             predictor=self.predictor,
             ledger=ledger,
             store=RasterStore.of(ledger.folder.rasters, self.grid),
@@ -168,10 +205,11 @@ class RunPlan:
         return shapely.STRtree([window_box(image.window) for image in self.images])
 
 
-def _image(scene: Scene, lattice: Lattice) -> ImageSource:
+def _image(one: Acquisition, imagery: Imagery) -> ImageSource:
+    first = one.parts[0]
     return ImageSource(
-        item_id=scene.id,
-        start=scene.start,
-        end=scene.end,
-        window=lattice.window(grid_of([scene])),
+        item_id=first.id,
+        start=first.start,
+        end=first.end,
+        window=imagery.ground(one),
     )

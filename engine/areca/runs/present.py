@@ -59,7 +59,7 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         resume_command=request.command,
         model=_model(request),
         pictures=_pictures(result, plan),
-        inputs=tuple(map(_input, plan.scenes)),
+        inputs=tuple(_input(one.parts[0]) for one in plan.imagery.found),
         holes=_holes(result, plan),
         settings=_settings(result, plan),
         timings=_timings(result),

@@ -14,7 +14,7 @@ import shapely
 
 from areca.catalog import redact
 from areca.catalog.hrefs import is_remote
-from areca.runs.plan import RunPlan
+from areca.runs.plan import AskedGrid, RunPlan
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -38,20 +38,24 @@ class RunRequest:
     command: str
     """What to type to resume the run; without secrets."""
     scenes: tuple[Scene, ...]
-    """The imagery, any order."""
+    """The imagery, any order; an item of several grids is a scene for each of them."""
     model: Model
     """Handle of the model."""
     options: PredictOptions
     """How to run it."""
     aoi: BaseGeometry | None = None
     """Area of interest in EPSG:4326; None takes all the imagery."""
+    grid: AskedGrid | None = None
+    """The pixel grid that is asked for; the imagery's own where it has one."""
     notes: tuple[str, ...] = ()
     """What was assumed, one line each; no part of the request's identity."""
 
     @cached_property
     def plan(self) -> RunPlan:
         """The blocks of the run; bad requests are refused here, before any I/O."""
-        return RunPlan(self.scenes, self.model, self.options, self.aoi)
+        return RunPlan(
+            self.scenes, self.model, self.options, aoi=self.aoi, grid=self.grid
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as plain JSON data, without secrets.
@@ -72,6 +76,7 @@ class RunRequest:
             "options": _asked(self.options),
             "statistics": {"mean": list(card.mean), "std": list(card.std)},
             "lattice": asdict(lattice),
+            **({} if self.plan.imagery.warped is None else {"grid": _place(self.plan)}),
             "aoi": None if self.aoi is None else shapely.to_wkt(self.aoi, 12),
             "items": [_public(scene) for scene in self.plan.scenes],
             "software": {name: version(name) for name in ("areca", "torch")},
@@ -83,6 +88,16 @@ class RunRequest:
         """SHA-256 over the request: equal digests mean equal answers."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _place(plan: RunPlan) -> dict[str, Any]:
+    """Return the grid that imagery is warped to: its own does not tell it."""
+    affine, shape = plan.geobox.affine, plan.geobox.shape
+    return {
+        "crs": plan.predictor.lattice.crs,
+        "transform": [float(value) for value in tuple(affine)[:6]],
+        "shape": [int(size) for size in shape],
+    }
 
 
 def _asked(options: PredictOptions) -> dict[str, Any]:

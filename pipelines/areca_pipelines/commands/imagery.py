@@ -29,7 +29,9 @@ app = typer.Typer()
 def _features(
     source: Annotated[
         str | None,
-        typer.Argument(help="GeoTIFF, folder of them, catalog.json or STAC API."),
+        typer.Argument(
+            help="GeoTIFF, folder of them, NAME.zarr, catalog.json or STAC API."
+        ),
     ] = None,
     *,
     bands: Annotated[

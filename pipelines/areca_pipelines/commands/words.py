@@ -10,7 +10,9 @@ import typer
 Recipe = Annotated[str, typer.Argument(help="See `areca recipes`; or a TOML file.")]
 Catalog = Annotated[
     str | None,
-    typer.Option(help="STAC API, catalog.json, folder of GeoTIFFs or GeoTIFF."),
+    typer.Option(
+        help="STAC API, catalog.json, folder of GeoTIFFs, GeoTIFF or NAME.zarr."
+    ),
 ]
 AreaOfInterest = Annotated[
     str | None,

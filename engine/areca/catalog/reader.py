@@ -24,6 +24,7 @@ from areca.catalog.hrefs import is_array, is_remote, redact
 from areca.catalog.mosaic import Mosaic, common_type, lay_mosaic
 from areca.catalog.pixels import integer_in
 from areca.catalog.scenes import canonical_order, choose_bands, select
+from areca.catalog.waiting import all_at_once
 from areca.catalog.zarr_window import read_array
 from areca.errors import CatalogError, ReadError
 from areca.tiles import Window
@@ -188,8 +189,8 @@ def read_scene(
         files.setdefault(band.href, []).append(position)
     shape = (len(bands), int(window.height), int(window.width))
     pixels: NDArray[Any] = np.empty(shape, dtype)
-    valid: NDArray[np.bool_] | None = None
-    for positions in files.values():
+
+    def read(positions: list[int]) -> list[NDArray[np.bool_] | None]:
         chosen = [bands[position] for position in positions]
         there = pixels[positions[0] : positions[-1] + 1]
         is_place = len(there) == len(positions) and not _is_scaled(chosen)
@@ -205,6 +206,13 @@ def read_scene(
         if raw is not there:
             for position, band, values in zip(positions, chosen, raw, strict=True):
                 pixels[position] = _values(values, band, dtype)
+        return masks
+
+    groups = list(files.values())
+    is_slow = len(files) > 1 and backend is DIRECT and all(map(is_remote, files))
+    found = all_at_once(read, groups) if is_slow else [*map(read, groups)]
+    valid: NDArray[np.bool_] | None = None
+    for positions, masks in zip(groups, found, strict=True):
         for position, mask in zip(positions, masks, strict=True):
             if mask is not None:
                 valid = np.ones(shape, bool) if valid is None else valid

@@ -4,11 +4,15 @@
 
 A scene of four bands (uint8, drawn from a seed, deflate, tiles of 512 px) as one
 pixel-interleaved file and as four files of one band, from the disk and over HTTP on
-loopback by a server of a process of its own that waits before each answer. All arms
-read the same window, which starts off the tiles, in chunks of 1024 px with the same
-number of threads, into the same array; each in a fresh process, imports and a first
-small read not counted. What an arm read is compared with rasterio's by a checksum, and
-a difference stops the program. Samples are pixels times bands.
+loopback by a server of a process of its own that waits before each answer. Items and
+files tell nodata 0. All arms read the same window, which starts off the tiles, in
+chunks of 1024 px with the same number of threads, into one uint8 array; each in a
+fresh process, imports and a first small read not counted. The chunks of rasterio,
+areca, rioxarray and async-geotiff share no tile; odc-stac and stackstac cut theirs from
+the corner of the window. rasterio's threads have a handle and half of the rows each.
+"areca, .compute()" leaves it to Dask to join the chunks. areca and async-geotiff wait
+for several remote files at once. What an arm read is compared with rasterio's by a
+checksum, and a difference stops the program. Samples are pixels times bands.
 """
 
 from __future__ import annotations

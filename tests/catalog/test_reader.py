@@ -509,6 +509,31 @@ def test_a_thread_gets_the_handle_that_was_read_nearest(write_tiff, monkeypatch)
     assert low.closed
 
 
+def test_no_chunk_of_a_cube_waits_for_another(write_tiff, monkeypatch):
+    monkeypatch.setattr(handles, "READERS", 1)
+    href = str(write_tiff("a.tif", draw(3, 200, 200)))
+    with (
+        handles.lend(href, allow_private=True, every_thread=True) as one,
+        handles.lend(href, allow_private=True, every_thread=True) as other,
+    ):
+        assert one is not other
+
+
+@pytest.mark.parametrize("nodata", [0, 7, 255, 0.5, -1, 300])
+def test_integers_are_missing_where_they_are_nodata(write_tiff, nodata):
+    """What no pixel of the type can be is nowhere missing."""
+    pixels = draw(3, 40, 40)
+    pixels[:, :4] = np.array([0, 7, 255, 7], np.uint8)[:, None]
+    item = make_item(write_tiff("a.tif", pixels))
+    for asset in item.assets.values():
+        for band in asset.extra_fields["raster:bands"]:
+            band["nodata"] = nodata
+    scenes = scenes_of(item)
+    found = read_mosaic(scenes, RGB, grid_of(scenes))
+    valid = np.ones(pixels.shape, bool) if found.valid is None else found.valid
+    np.testing.assert_array_equal(valid, pixels != nodata)
+
+
 def test_messages_of_gdal_leave_no_file():
     """They hold whole links, and CPL_LOG takes the name of a file, also "OFF"."""
     assert Path(gdal.SETTINGS["CPL_LOG"]).is_char_device()

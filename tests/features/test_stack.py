@@ -49,6 +49,23 @@ def test_features_equal_numpy_and_nodata_is_nan(cube):
     assert np.isnan(found.values).any()
 
 
+def test_features_together_equal_each_alone(cube):
+    """Shared parts, a feature of a feature, an overflow within one, the same twice."""
+    wanted = [
+        "nir", "big = exp(red)", "small = 1 / exp(red)", "ndvi", "again = ndvi",
+        "d = nir - red", "savi", "wide = std(nir - red, 3)", "mean(nir - red, 3)",
+    ]  # fmt: skip
+    found = stack_features(cube, wanted)
+    for band, text in zip(found, wanted, strict=True):
+        alone = stack_features(cube, [text])[0]
+        np.testing.assert_array_equal(band.values, alone.values)
+    with np.errstate(over="ignore"):
+        big = np.exp(cube.values[0].astype(np.float32))
+    assert np.isinf(big).any()
+    for name in ("big", "small"):
+        assert np.isnan(found.sel(band=name).values[np.isinf(big)]).all()
+
+
 def test_naip_features_equal_numpy_on_what_rasterio_reads(shared_data):
     catalog = shared_data / "stac_catalog"
     items = search(catalog, collections=["naip-north-dakota"], datetime="2020")

@@ -48,6 +48,7 @@ class PixelReader(Protocol):
         scene: Scene,
         bands: Sequence[SceneBand],
         window: RasterWindow,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Return stored pixels.
 
@@ -56,6 +57,8 @@ class PixelReader(Protocol):
             scene: The scene that they belong to.
             bands: Bands of that file.
             window: Pixels of the file.
+            out: An array for them that is there already; it is used, and returned,
+                where the back end can and the number type is that of the file.
 
         Returns:
             Shape (band, height, width), in the number type of the file.
@@ -75,9 +78,16 @@ class Direct:
         scene: Scene,  # noqa: ARG002 - other back ends need it
         bands: Sequence[SceneBand],
         window: RasterWindow,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Return stored pixels; see `PixelReader`."""
-        pixels: NDArray[Any] = file.read([b.index for b in bands], window=window)
+        indices = [band.index for band in bands]
+        if out is not None and {file.dtypes[k - 1] for k in indices} == {
+            out.dtype.name
+        }:
+            file.read(indices, window=window, out=out)
+            return out
+        pixels: NDArray[Any] = file.read(indices, window=window)
         return pixels
 
 
@@ -93,6 +103,7 @@ class OdcStac:
         scene: Scene,
         bands: Sequence[SceneBand],
         window: RasterWindow,
+        out: NDArray[Any] | None = None,  # noqa: ARG002 - it makes its own
     ) -> NDArray[Any]:
         """Return stored pixels; see `PixelReader`."""
         import odc.stac  # noqa: PLC0415 - an extra
@@ -135,6 +146,7 @@ class Stackstac:
         scene: Scene,
         bands: Sequence[SceneBand],
         window: RasterWindow,
+        out: NDArray[Any] | None = None,  # noqa: ARG002 - it makes its own
     ) -> NDArray[Any]:
         """Return stored pixels; see `PixelReader`.
 

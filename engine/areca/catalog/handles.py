@@ -2,9 +2,10 @@
 
 GDAL keeps decoded tiles by handle. Two threads with a handle each that read
 neighbouring blocks decode the tiles between them twice: half as much again where a
-block has four tiles along a side. So the threads share a few handles of a local file,
-each of which goes on near to where it has read last. Remote reads wait for the network
-rather than for the processor; there every thread gets a handle.
+block has four tiles along a side. So the threads of a census share a few handles of a
+local file, each of which goes on near to where it has read last. The chunks of a cube
+are cut where tiles are, and remote reads wait for the network rather than for the
+processor; there every thread gets a handle.
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ def close_idle() -> None:
 
 
 @contextmanager
-def lend(href: str, *, allow_private: bool, row: int = 0) -> Iterator[DatasetReader]:
+def lend(
+    href: str, *, allow_private: bool, row: int = 0, every_thread: bool = False
+) -> Iterator[DatasetReader]:
     """Lend an open file to the caller's thread; do not close it.
 
     After a failed read the file is closed, also for those who borrowed it before, so
@@ -130,12 +133,16 @@ def lend(href: str, *, allow_private: bool, row: int = 0) -> Iterator[DatasetRea
         href: A link that `check_href` has passed.
         allow_private: Whether its host may be at a private address.
         row: Where the caller will read; a handle that has read there is preferred.
+        every_thread: Whether no thread waits for another, also where the file is local:
+            for chunks that begin with the file's tiles and share none, while nothing
+            else wants the processors.
 
     Yields:
         The file. What `open_raster` raises comes through.
     """
     key = _key(href, allow_private=allow_private)
-    handle = _shelf.take(key, row, None if is_remote(href) else READERS)
+    most = None if every_thread or is_remote(href) else READERS
+    handle = _shelf.take(key, row, most)
     try:
         if handle is None:
             handle = _Handle(key, open_raster(href, allow_private=allow_private))

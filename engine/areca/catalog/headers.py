@@ -124,11 +124,13 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
         raise ReadError(
             f"the file has {file.shape} pixels, its item says {scene.shape}"
         )
-    if not file.transform.is_identity:
+    here = file.transform
+    if not here.is_identity:
         height, width = scene.shape
         a, b, c, d, e, f = scene.transform
-        for col, row in ((0, 0), (width, height)):
-            there = ~file.transform * (a * col + b * row + c, d * col + e * row + f)
+        is_equal = tuple(here)[:6] == scene.transform
+        for col, row in () if is_equal else ((0, 0), (width, height)):
+            there = ~here * (a * col + b * row + c, d * col + e * row + f)
             off = max(abs(there[0] - col), abs(there[1] - row))
             if off > PLACE_TOLERANCE:
                 raise ReadError(

@@ -147,35 +147,50 @@ class _Source:
     def read(self, part: Window) -> Pixels:
         place = _shifted(part, self.window.row0, self.window.col0)
         names = self.how.bands
+        scenes = self.one.with_bands(names)
+        if len(scenes) == 1 and len(scenes[0][1]) == len(names):
+            bands = [self.one.band(name) for name in names]
+            pixels, valid = read_part(scenes[0][0], bands, place, self.how)
+        else:
+            pixels, valid = self._gathered(scenes, place)
+        for mask in self.how.masks:
+            kept = self._kept(mask, place)
+            valid = (
+                np.broadcast_to(kept, pixels.shape) if valid is None else valid & kept
+            )
+        return pixels, None if valid is None or valid.all() else valid
+
+    def _gathered(
+        self, scenes: Sequence[tuple[Scene, Sequence[int]]], place: Window
+    ) -> Pixels:
+        """Return bands that lie on several pixel grids."""
+        names = self.how.bands
         shape = (len(names), place.height, place.width)
         pixels: NDArray[Any] = np.zeros(shape, self.how.encoding.dtype)
         valid: NDArray[np.bool_] = np.zeros(shape, bool)
-        for scene, positions in self.one.with_bands(names):
+        for scene, positions in scenes:
             bands = [self.one.band(names[position]) for position in positions]
             values, seen = read_part(scene, bands, place, self.how)
-            if len(positions) == len(names) and values.shape == shape:
-                pixels, valid = values, seen
-                continue
-            pixels[positions], valid[positions] = values, seen
-        for mask in self.how.masks:
-            valid = valid & self._kept(mask, place)
-        return pixels, None if valid.all() else valid
+            pixels[positions] = values
+            valid[positions] = True if seen is None else seen
+        return pixels, valid
 
     def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
         ((scene, _),) = self.one.with_bands([mask.band])
         stored = replace(self.how, encoding=_CODES)
         values, seen = read_part(scene, [self.one.band(mask.band)], place, stored)
-        return mask.keeps(values[0], seen[0])
+        there = np.ones(values[0].shape, bool) if seen is None else seen[0]
+        return mask.keeps(values[0], there)
 
 
 def read_part(
     scene: Scene, bands: Sequence[SceneBand], place: Window, how: LayerReader
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+) -> Pixels:
     """Read bands of a scene on the cube's grid: as they are where it is its grid too.
 
     Returns:
         Pixels in the cube's number type, shape (band, height, width), and where each
-        band is valid, the same shape.
+        band is valid, the same shape; None where all are everywhere.
     """
     if is_aligned(scene, how.lattice):
         return _as_it_is(scene, bands, place, how)
@@ -196,23 +211,21 @@ def read_part(
 
 def _as_it_is(
     scene: Scene, bands: Sequence[SceneBand], place: Window, how: LayerReader
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    shape = (len(bands), place.height, place.width)
-    pixels: NDArray[Any] = np.zeros(shape, how.encoding.dtype)
-    valid: NDArray[np.bool_] = np.zeros(shape, bool)
+) -> Pixels:
+    dtype, backend = how.encoding.dtype, reader_named(how.backend)
     ground = ground_window(scene, how.lattice)
     part = None if ground is None else ground.intersection(place)
+    shape = (len(bands), place.height, place.width)
     if ground is None or part is None:
-        return pixels, valid
-    rows, cols = part.slices_in(ground)
-    window = RasterWindow.from_slices(rows, cols)
-    backend = reader_named(how.backend)
-    values, seen = read_scene(scene, bands, window, how.encoding.dtype, backend)
-    there = (slice(None), *part.slices_in(place))
+        return np.zeros(shape, dtype), np.zeros(shape, bool)
+    window = RasterWindow.from_slices(*part.slices_in(ground))
+    values, seen = read_scene(scene, bands, window, dtype, backend, every_thread=True)
     if part == place:
-        pixels = values
-    else:
-        pixels[there] = values
+        return values, seen
+    pixels: NDArray[Any] = np.zeros(shape, dtype)
+    valid: NDArray[np.bool_] = np.zeros(shape, bool)
+    there = (slice(None), *part.slices_in(place))
+    pixels[there] = values
     valid[there] = True if seen is None else seen
     return pixels, valid
 

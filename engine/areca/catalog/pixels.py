@@ -58,7 +58,7 @@ def encoding_of(
     dtype = np.dtype(name)
     if dtype.kind == "f":
         return Encoding(dtype, np.nan)
-    values = {_integer_in(dtype, band.nodata) for band in bands}
+    values = {integer_in(dtype, band.nodata) for band in bands}
     if dtype.kind not in "iu" or len(values) > 1:
         return FLOAT
     nodata = values.pop()
@@ -108,8 +108,13 @@ def estimate_bytes(
     return ByteEstimate(decoded, round(stored) if is_known else None)
 
 
-def _integer_in(dtype: np.dtype[Any], nodata: float | None) -> int | None:
-    """Return nodata as a value that pixels of this type can have, else None."""
+def integer_in(dtype: np.dtype[Any], nodata: float | None) -> int | None:
+    """Return nodata as a value that pixels of this type can have, else None.
+
+    Args:
+        dtype: Number type of the pixels.
+        nodata: What means "missing"; None where nothing does.
+    """
     if nodata is None or not np.isfinite(nodata) or nodata != int(nodata):
         return None
     limits = np.iinfo(dtype) if dtype.kind in "iu" else None

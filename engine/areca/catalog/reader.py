@@ -22,7 +22,9 @@ from areca.catalog.handles import lend
 from areca.catalog.headers import NumberTypeError, check_file, mask_of, numbers_fault
 from areca.catalog.hrefs import is_array, is_remote, redact
 from areca.catalog.mosaic import Mosaic, common_type, lay_mosaic
+from areca.catalog.pixels import integer_in
 from areca.catalog.scenes import canonical_order, choose_bands, select
+from areca.catalog.waiting import all_at_once
 from areca.catalog.zarr_window import read_array
 from areca.errors import CatalogError, ReadError
 from areca.tiles import Window
@@ -165,8 +167,18 @@ def read_scene(
     window: RasterWindow,
     dtype: np.dtype[Any],
     backend: PixelReader = DIRECT,
+    *,
+    every_thread: bool = False,
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Read a window of one scene.
+
+    Args:
+        scene: The scene.
+        bands: Its bands that are wanted.
+        window: Pixels of the scene.
+        dtype: Number type wanted.
+        backend: Who reads.
+        every_thread: As `areca.catalog.handles.lend` takes it.
 
     Returns:
         Pixels, shape (band, height, width), and where each band is valid, the same
@@ -177,15 +189,30 @@ def read_scene(
         files.setdefault(band.href, []).append(position)
     shape = (len(bands), int(window.height), int(window.width))
     pixels: NDArray[Any] = np.empty(shape, dtype)
-    valid: NDArray[np.bool_] | None = None
-    for positions in files.values():
+
+    def read(positions: list[int]) -> list[NDArray[np.bool_] | None]:
         chosen = [bands[position] for position in positions]
-        raw, masks = read_file(scene, chosen, window, dtype, backend)
-        if len(files) == 1 and raw.dtype == dtype and not _is_scaled(chosen):
-            pixels = raw  # as it came: no copy, and the memory above was never touched
-        else:
+        there = pixels[positions[0] : positions[-1] + 1]
+        is_place = len(there) == len(positions) and not _is_scaled(chosen)
+        raw, masks = read_file(
+            scene,
+            chosen,
+            window,
+            dtype,
+            backend,
+            every_thread=every_thread,
+            out=there if is_place else None,
+        )
+        if raw is not there:
             for position, band, values in zip(positions, chosen, raw, strict=True):
                 pixels[position] = _values(values, band, dtype)
+        return masks
+
+    groups = list(files.values())
+    is_slow = len(files) > 1 and backend is DIRECT and all(map(is_remote, files))
+    found = all_at_once(read, groups) if is_slow else [*map(read, groups)]
+    valid: NDArray[np.bool_] | None = None
+    for positions, masks in zip(groups, found, strict=True):
         for position, mask in zip(positions, masks, strict=True):
             if mask is not None:
                 valid = np.ones(shape, bool) if valid is None else valid
@@ -218,8 +245,20 @@ def read_file(
     window: RasterWindow,
     dtype: np.dtype[Any],
     backend: PixelReader = DIRECT,
+    *,
+    every_thread: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
     """Read bands of one file, a remote one twice before giving up.
+
+    Args:
+        scene: The scene that the file belongs to.
+        bands: Bands of the file.
+        window: Pixels of the file.
+        dtype: Number type wanted.
+        backend: Who reads.
+        every_thread: As `areca.catalog.handles.lend` takes it.
+        out: As `areca.catalog.backends.PixelReader` takes it.
 
     Returns:
         Stored pixels (band, height, width), and for each band where it is valid; None
@@ -229,7 +268,7 @@ def read_file(
         ReadError: It could not be opened or read.
         NumberTypeError: It holds other numbers than wanted.
     """
-    href, row = bands[0].href, int(window.row_off)
+    href = bands[0].href
     if is_array(href):
         try:
             return read_array(scene, bands, window, dtype)
@@ -237,11 +276,16 @@ def read_file(
             raise type(err)(_fault(scene, bands, str(err), err)) from None
     for is_last in (not is_remote(href), True):
         try:
-            with lend(href, allow_private=scene.allow_private, row=row) as file:
+            with lend(
+                href,
+                allow_private=scene.allow_private,
+                row=int(window.row_off),
+                every_thread=every_thread,
+            ) as file:
                 check_file(file, scene)
                 wrong = numbers_fault(file, dtype)
                 if not wrong:
-                    raw = backend.read(file, scene, bands, window)
+                    raw = backend.read(file, scene, bands, window, out)
                     return raw, _masks(file, bands, window, raw)
             raise NumberTypeError(wrong)  # outside: the file is good, and stays open
         except (*READ_FAULTS, CatalogError, IndexError) as err:
@@ -268,12 +312,23 @@ def _masks(
         if masked and band.index != alpha:
             mask = file.read_masks(band.index, window=window) != 0
         for nodata in {band.nodata, file.nodatavals[band.index - 1]} - {None}:
-            if not np.isnan(nodata):
+            if values.dtype.kind == "f" and not np.isnan(nodata):
                 mask = _both(mask, values != nodata)
+            elif _holds(values, integer_in(values.dtype, nodata)):
+                mask = _both(mask, values != integer_in(values.dtype, nodata))
         if values.dtype.kind == "f":
             mask = _both(mask, ~np.isnan(values))
         masks.append(None if mask is None or mask.all() else mask)
     return masks
+
+
+def _holds(values: NDArray[Any], nodata: int | None) -> bool:
+    """Return whether an integer may be among values; where not, no mask is made.
+
+    Compared with an integer, not with the float that GDAL tells: NumPy would turn all
+    values into float64 for that.
+    """
+    return nodata is not None and bool(values.min() <= nodata <= values.max())
 
 
 def _both(

@@ -18,24 +18,31 @@ if TYPE_CHECKING:
     Values = NDArray[np.float32]
 
 
-def _divide(left: Values, right: Values) -> Values:
-    out = np.asarray(np.divide(left, right))
+def _divide(left: Values, right: Values, out: Values | None = None) -> Values:
+    out = np.asarray(np.divide(left, right, out=out))
     # What is divided by an overflow would be 0.
-    np.copyto(out, np.nan, where=(right == 0) | np.isinf(right))
+    for odd in (right == 0, np.isinf(right)):
+        _undefined(out, odd)
     return out
 
 
-def _power(base: Values, exponent: Values) -> Values:
-    out = np.asarray(np.power(base, exponent))
+def _power(base: Values, exponent: Values, out: Values | None = None) -> Values:
+    out = np.asarray(np.power(base, exponent, out=out))
     # NaN ** 0 and 1 ** NaN are 1, and what is missing must not become a number.
-    np.copyto(out, np.nan, where=np.isnan(base) | np.isnan(exponent) | np.isinf(out))
+    _undefined(out, np.isnan(base) | np.isnan(exponent) | np.isinf(out))
     return out
 
 
-def _log(value: Values) -> Values:
-    out = np.asarray(np.log(value))
-    np.copyto(out, np.nan, where=value <= 0)
+def _log(value: Values, out: Values | None = None) -> Values:
+    out = np.asarray(np.log(value, out=out))
+    _undefined(out, value <= 0)
     return out
+
+
+def _undefined(out: Values, odd: NDArray[np.bool_]) -> None:
+    """Make values NaN, in place; looking whether there are any is the cheaper part."""
+    if odd.any():
+        np.copyto(out, np.nan, where=odd)
 
 
 ELEMENTWISE: dict[str, tuple[int, Callable[..., Values]]] = {
@@ -52,4 +59,5 @@ ELEMENTWISE: dict[str, tuple[int, Callable[..., Values]]] = {
     "min": (2, np.minimum),
     "max": (2, np.maximum),
 }
-"""Number of arguments and function of each operator."""
+"""Number of arguments and function of each operator; it may be told where to put its
+values, `out`."""

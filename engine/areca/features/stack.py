@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from areca.errors import BandError
-from areca.features.evaluate import Evaluation
+from areca.features.evaluate import plan_of
 from areca.features.expression import Name, names_in
 from areca.features.resolve import reach_of, resolve_all
 from areca.tiles import map_stage, place_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from areca.features.evaluate import Plan
     from areca.features.expression import Feature
     from areca.tiles import Place
 
@@ -113,19 +115,17 @@ class FeatureStack:
             out: Where the features go, shape (feature, height, width) without the halo.
             place: Where the pixels lie, halo included; terrain and clahe want it.
         """
-        halo = self.halo_px
-        inner = (
-            slice(halo, pixels.shape[1] - halo),
-            slice(halo, pixels.shape[2] - halo),
-        )
-        evaluation = Evaluation(dict(zip(present, pixels, strict=True)), place)
-        for layer, feature in zip(out, self._resolved(present), strict=True):
-            layer[...] = evaluation.values(feature.tree)[inner]
-            if not isinstance(feature.tree, Name):
-                np.copyto(layer, np.nan, where=np.isinf(layer))  # an overflow
+        plan = _plan_of(self.features, tuple(present))
+        plan.run(dict(zip(present, pixels, strict=True)), place, out)
 
     def _resolved(self, present: Sequence[str] | None = None) -> list[Feature]:
         return resolve_all(self.features, present)
+
+
+@lru_cache(maxsize=256)
+def _plan_of(features: tuple[str, ...], present: tuple[str, ...]) -> Plan:
+    """Return the plan of features; strips ask often, and names are soon compared."""
+    return plan_of([feature.tree for feature in resolve_all(features, present)])
 
 
 def stack_features(cube: xr.DataArray, features: Sequence[str]) -> xr.DataArray:

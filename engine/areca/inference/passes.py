@@ -157,7 +157,9 @@ class FusedFeatures(Features):
             floats = with_nan(self.pixels[:, strip, cols], there)
             self._stack.fill(floats, self._names, into)
             standardize(into, card.mean, card.std, out=into)
-            np.copyto(into, np.float32(0), where=np.isnan(into))
+            missing = np.isnan(into)
+            if missing.any():
+                np.copyto(into, np.float32(0), where=missing)
 
 
 def run_passes(

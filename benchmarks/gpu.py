@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="that share the GPU")
     parser.add_argument("--threads", type=int, default=8, help="of each process")
     parser.add_argument("--tiles", type=int, default=32, help="along each side")
+    parser.add_argument("--models", default="", help="those whose title holds this")
     given = parser.parse_args()
     print(f"{torch.cuda.get_device_name(0)}, {os.cpu_count()} cores, torch "
           f"{torch.__version__}, {datetime.now(UTC).date()}, {given.tiles**2} tiles "
@@ -180,6 +181,8 @@ def main() -> None:
         folder = Path(name)
         pipeline.draw(folder / "scene.tif", given.tiles)
         for title, card in CARDS.items():
+            if given.models not in title:
+                continue
             model = random_model(card, folder / title)
             batch = BATCH.get(title, 16)
             census(client, folder / "scene.tif", model, batch)  # files, cuDNN, memory

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
         write_cube,
         write_overviews,
     )
-    from areca.exports import Exported, ExportOptions, export_objects, export_raster
+    from areca.exports import (
+        Exported,
+        ExportOptions,
+        band_sheet,
+        export_objects,
+        export_raster,
+    )
     from areca.features import (
         ClusterOptions,
         SegmentOptions,
@@ -80,6 +86,7 @@ _HOMES = {
     "Signature": "areca.features",
     "Statistics": "areca.features",
     "SummaryOptions": "areca.measures",
+    "band_sheet": "areca.exports",
     "bounding_geometry": "areca.measures",
     "circles": "areca.measures",
     "classify": "areca.features",
@@ -135,6 +142,7 @@ __all__ = [
     "Signature",
     "Statistics",
     "SummaryOptions",
+    "band_sheet",
     "bounding_geometry",
     "circles",
     "classify",

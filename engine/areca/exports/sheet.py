@@ -298,7 +298,8 @@ def _id_colours(ids: NDArray[Any]) -> NDArray[np.uint8]:
     """Return colours that neighbours seldom share: a hash of each id (Knuth)."""
     mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     parts = [(mixed >> np.uint64(shift)) & np.uint64(0xFF) for shift in (56, 40, 24)]
-    return np.asarray(56 + np.stack(parts, axis=-1) * 3 // 4, np.uint8)
+    colours = 56 + np.stack(parts, axis=-1) * 3 // 4
+    return colours.astype(np.uint8)
 
 
 def _fitted(

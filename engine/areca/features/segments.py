@@ -25,6 +25,7 @@ from areca.features.components import (
     rim_of,
     unite,
 )
+from areca.features.lineage import traced_all
 from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
 from areca.objects.class_raster import sizes_between
 from areca.tiles import Lattice, Window, cube_geobox, map_stage
@@ -199,7 +200,8 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
         name="segment",
     )  # fmt: skip
     out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)
-    return out.rio.write_nodata(MISSING, encoded=False)  # type: ignore[no-any-return]
+    out = out.rio.write_nodata(MISSING, encoded=False)
+    return traced_all(out, cube, "segment")
 
 
 def _at_edges(rim: Rim) -> tuple[tuple[Ids, Ids], tuple[Ids, Ids]]:

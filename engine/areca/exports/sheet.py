@@ -284,7 +284,8 @@ def _grey(band: _Band) -> NDArray[np.uint8]:
     low, high = _range(band)
     values = np.where(band.valid, band.pixels, low).astype(np.float64)
     share = (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
-    return np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    return grey
 
 
 def _class_colours(band: _Band) -> NDArray[np.uint8]:
@@ -297,9 +298,11 @@ def _class_colours(band: _Band) -> NDArray[np.uint8]:
 def _id_colours(ids: NDArray[Any]) -> NDArray[np.uint8]:
     """Return colours that neighbours seldom share: a hash of each id (Knuth)."""
     mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    parts = [(mixed >> np.uint64(shift)) & np.uint64(0xFF) for shift in (56, 40, 24)]
-    colours = 56 + np.stack(parts, axis=-1) * 3 // 4
-    return colours.astype(np.uint8)
+    colours = np.zeros((*ids.shape, 3), np.uint8)
+    for channel, shift in enumerate((56, 40, 24)):
+        byte = (mixed >> np.uint64(shift)) & np.uint64(0xFF)
+        colours[..., channel] = 56 + byte * 3 // 4  # none is nearly black
+    return colours
 
 
 def _fitted(

@@ -9,6 +9,7 @@ import numpy as np
 
 from areca.errors import BandError
 from areca.features.lineage import traced_each
+from areca.features.negatives import NEGATIVE, negative_shares
 from areca.tiles import map_stage
 
 if TYPE_CHECKING:
@@ -185,7 +186,9 @@ def _scaled(
         name: _options(function, values[0], values[-1])
         for name, (values, _) in zip(names, tables, strict=True)
     }
-    return traced_each(map_stage(stage, cube), cube, function, options)
+    made = traced_each(map_stage(stage, cube), cube, function, options)
+    shares = negative_shares(cube, statistics)
+    return made.assign_attrs({NEGATIVE: shares}) if shares else made
 
 
 def _options(function: str, first: float, last: float) -> dict[str, float]:

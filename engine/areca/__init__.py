@@ -28,13 +28,16 @@ if TYPE_CHECKING:
         export_raster,
     )
     from areca.features import (
+        CannyEdges,
         ClusterOptions,
         SegmentOptions,
         Segments,
         Signature,
         Statistics,
+        canny,
         classify,
         enhance,
+        fit_canny,
         fit_clusters,
         fit_segments,
         fit_statistics,
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from areca.objects import PolygonOptions, polygonize
 
 _HOMES = {
+    "CannyEdges": "areca.features",
     "ClusterOptions": "areca.features",
     "CountCalibration": "areca.measures",
     "CubeOptions": "areca.catalog",
@@ -91,6 +95,7 @@ _HOMES = {
     "SummaryOptions": "areca.measures",
     "band_sheet": "areca.exports",
     "bounding_geometry": "areca.measures",
+    "canny": "areca.features",
     "circles": "areca.measures",
     "classify": "areca.features",
     "composite": "areca.catalog",
@@ -98,6 +103,7 @@ _HOMES = {
     "export_objects": "areca.exports",
     "export_raster": "areca.exports",
     "find_gaps": "areca.measures",
+    "fit_canny": "areca.features",
     "fit_clusters": "areca.features",
     "fit_segments": "areca.features",
     "fit_statistics": "areca.features",
@@ -131,6 +137,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CannyEdges",
     "ClusterOptions",
     "CountCalibration",
     "CubeOptions",
@@ -150,6 +157,7 @@ __all__ = [
     "SummaryOptions",
     "band_sheet",
     "bounding_geometry",
+    "canny",
     "circles",
     "classify",
     "composite",
@@ -157,6 +165,7 @@ __all__ = [
     "export_objects",
     "export_raster",
     "find_gaps",
+    "fit_canny",
     "fit_clusters",
     "fit_segments",
     "fit_statistics",

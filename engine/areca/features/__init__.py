@@ -4,6 +4,7 @@ from areca.features.bands import stack_bands
 from areca.features.clusters import ClusterOptions, fit_clusters
 from areca.features.families import enhance, terrain, texture
 from areca.features.functions import NEIGHBOURHOODS, Neighbourhood
+from areca.features.hysteresis import CannyEdges, canny, fit_canny
 from areca.features.indices import INDICES, BandIndex, find_index, spectral_indices
 from areca.features.likelihood import classify
 from areca.features.lineage import lineage
@@ -22,6 +23,7 @@ __all__ = [
     "NEIGHBOURHOODS",
     "BandIndex",
     "BandStatistics",
+    "CannyEdges",
     "ClusterOptions",
     "FeatureStack",
     "Neighbourhood",
@@ -30,9 +32,11 @@ __all__ = [
     "Signature",
     "SignatureClass",
     "Statistics",
+    "canny",
     "classify",
     "enhance",
     "find_index",
+    "fit_canny",
     "fit_clusters",
     "fit_segments",
     "fit_statistics",

@@ -182,3 +182,11 @@ def test_pixels_that_are_not_the_same_are_refused():
     # What xarray does of the same: a larger grid with holes, in silence.
     half = moved(height, 0.5).expand_dims(band=["height"])
     assert xr.concat([cube, half], "band", join="outer").sizes["x"] == 140
+
+
+def test_a_stored_cube_keeps_where_it_comes_from(items, tmp_path):
+    cube = areca.open_cube(items, bands=["red", "nir"])
+    stack = areca.stack_features(cube, ["nir", "ndvi"])
+    areca.write_cube(stack, tmp_path / "stack.zarr")
+    stored = areca.read_cube(tmp_path / "stack.zarr")
+    assert areca.lineage(stored) == areca.lineage(stack)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import rasterio
+import rioxarray
 from rasterio.windows import Window as RasterWindow
 
 from areca.catalog import (
@@ -22,6 +24,8 @@ from areca.catalog import (
     target_grid,
 )
 from areca.errors import BandError, InputError
+from areca.exports import band_sheet
+from areca.exports import sheet as sheets
 from areca.exports.cog import BLOCK_PX as TILE_PX
 from areca.exports.cog import copy_as_cog
 from areca.features import (
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pystac
+    import xarray as xr
     from numpy.typing import NDArray
 
 BLOCK_PX = 1024
@@ -256,6 +261,31 @@ def _in_order(
         yield block, pixels
 
 
+def check_sheet(sheet: Path, *, overwrite: bool) -> None:
+    """Refuse a sheet that cannot be written, before anything else is.
+
+    Raises:
+        InputError: It is there, is no PNG by its name, or has no folder.
+    """
+    sheets.check_sheet(sheet)
+    if sheet.exists() and not overwrite:
+        raise InputError(f"{sheet} is there; give another --sheet, or --overwrite")
+
+
+def write_sheet(written: Written, sheet: Path) -> None:
+    """Draw the bands of what was written.
+
+    Args:
+        written: The raster.
+        sheet: PNG file to write.
+    """
+    pixels = rioxarray.open_rasterio(
+        written.path, chunks={"y": BLOCK_PX, "x": BLOCK_PX}
+    )
+    with closing(cast("xr.DataArray", pixels)) as raster:
+        band_sheet(raster.assign_coords(band=list(written.bands)), sheet)
+
+
 def split_features(texts: Iterable[str]) -> list[str]:
     """Return features from `red,std(nir, 7)`: cut at commas outside of brackets.
 
@@ -274,7 +304,7 @@ def split_features(texts: Iterable[str]) -> list[str]:
     return [text.strip() for text in found if text.strip()]
 
 
-def print_written(written: Written) -> None:
+def print_written(written: Written, sheet: Path | None = None) -> None:
     """Say what was written and where."""
     OUT.print(
         f"[bold]{len(written.bands)} bands[/bold] of {written.height:,} x "
@@ -283,6 +313,8 @@ def print_written(written: Written) -> None:
     if written.warped_to:
         OUT.print(f"warped  to {written.warped_to}", markup=False)
     OUT.print(f"file    {written.path}", markup=False)
+    if sheet is not None:
+        OUT.print(f"sheet   {sheet}", markup=False)
 
 
 def print_features() -> None:

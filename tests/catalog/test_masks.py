@@ -1,7 +1,10 @@
 """What of a cube counts: quality bands, areas, cloud shares."""
 
+import json
+
 import geopandas as gpd
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from catalog_rasters import draw, make_item
@@ -9,6 +12,8 @@ from rasterio.features import geometry_mask
 from shapely import box
 
 from areca.catalog import CubeOptions, Mask, composite, open_cube, search, set_origin
+from areca.catalog.assets import asset_bands
+from areca.catalog.classification import plain_name
 from areca.catalog.quality import SCHEMES
 from areca.errors import BandError, CatalogError, InputError
 from areca.tiles import cube_geobox
@@ -125,7 +130,7 @@ def test_bits_and_classes_mean_what_their_products_say(band, name, value, other)
         ({"band": "scl", "drop": ["clouds"]}, "did you mean 'cloud'"),
         ({"band": "scl", "drop": []}, "must be a list"),
         ({"band": "scl", "drop": "cloud"}, "must be a list"),
-        ({"band": "haze", "drop": ["cloud"]}, "name its scheme"),
+        ({"band": "haze", "drop": ["cloud"], "scheme": "h"}, "no scheme 'h'"),
     ],
 )
 def test_a_mask_that_means_nothing_is_refused(arguments, message):
@@ -193,3 +198,124 @@ def test_items_with_too_many_clouds_are_left_out(write_tiff, tmp_path):
     assert [item.id for item in search(catalog, max_cloud=20)] == ["a", "c"]
     with pytest.raises(CatalogError, match="in percent, got 120"):
         search(catalog, max_cloud=120)
+
+
+BITFIELDS = [
+    {"name": "fill", "offset": 0, "length": 1, "classes": [
+        {"name": "not_fill", "value": 0}, {"name": "fill", "value": 1}]},
+    {"name": "cloud", "offset": 3, "length": 1},
+    {"name": "cloud_confidence", "offset": 8, "length": 2, "classes": [
+        {"name": "low", "value": 1}, {"name": "medium", "value": 2},
+        {"name": "high", "value": 3}]},
+    {"name": "snow_confidence", "offset": 12, "length": 2, "classes": [
+        {"name": "low", "value": 1}, {"name": "high", "value": 3},
+        {"name": "deep", "value": 2}]},
+    {"offset": "three"}, "what", {"name": "none", "offset": 1, "length": 99},
+]  # fmt: skip
+CLASSES = [
+    {"value": 1, "description": "Tree cover"}, {"value": 2, "name": "haze"},
+    {"value": 5, "name": "haze"}, {"value": "9", "name": "text"}, 7,
+]  # fmt: skip
+
+
+def told(write_tiff, values, name="a", **fields):
+    """An item of red and of a band `flags`, of which areca has no table."""
+    pixels = draw(1, *values.shape, dtype="uint16")
+    item = make_item(
+        write_tiff(f"{name}.tif", pixels, nodata=0), names=["red"], item_id=name
+    )
+    flags = write_tiff(f"{name}_flags.tif", values[None], nodata=None)
+    item.add_asset("flags", make_item(flags, names=["flags"]).assets["image"])
+    bands = item.assets["flags"].extra_fields["raster:bands"]
+    (bands[0] if "band" in fields else item.assets["flags"].extra_fields).update(
+        fields.get("band", fields)
+    )
+    return item, pixels[0]
+
+
+@pytest.mark.parametrize(
+    ("drop", "dropped"),
+    [
+        (["cloud"], lambda v: v >> 3 & 1 == 1),
+        (["fill"], lambda v: v & 1 == 1),
+        (["not_fill"], lambda v: v & 1 == 0),
+        (["cloud_confidence.medium"], lambda v: v >> 8 & 3 == 2),
+        (["medium"], lambda v: v >> 8 & 3 == 2),  # alone of this name
+        (["snow_confidence_high", "Cloud"], lambda v: (v >> 12 & 3 == 3) | (v & 8 > 0)),
+        (["deep", 7], lambda v: (v >> 12 & 3 == 2) | (v == 7)),
+    ],
+)
+def test_bits_are_called_as_the_item_calls_them(write_tiff, drop, dropped):
+    values = np.random.default_rng(3).integers(0, 2**14, (40, 50)).astype("uint16")
+    values[:3] = 7
+    item, red = told(write_tiff, values, **{"classification:bitfields": BITFIELDS})
+    cube = open_cube(local(item), bands=["red"], mask=Mask("flags", drop=drop))
+    np.testing.assert_array_equal(cube[0], np.where(dropped(values), 0, red))
+
+
+def test_classes_of_a_band_are_called_as_the_item_calls_them(write_tiff):
+    values = np.random.default_rng(3).integers(0, 10, (40, 50)).astype("uint8")
+    fields = {"band": {"classification:classes": CLASSES}}
+    item, red = told(write_tiff, values, **fields)
+    mask = Mask("flags", drop=["haze", "Tree cover"])
+    cube = open_cube(local(item), bands=["red"], mask=mask)
+    expected = np.where(np.isin(values, [1, 2, 5]), 0, red)
+    np.testing.assert_array_equal(cube[0], expected)
+    # What the numbers mean is a part of what a chunk is called.
+    changed = [{"value": 3, "name": "haze"}, {"value": 1, "name": "Tree cover"}]
+    item.assets["flags"].extra_fields["raster:bands"][0].update(
+        {"classification:classes": changed}
+    )
+    other = open_cube(local(item), bands=["red"], mask=mask)
+    assert set(dict(cube.data.__dask_graph__())).isdisjoint(
+        dict(other.data.__dask_graph__())
+    )
+
+
+def test_a_name_that_the_item_does_not_tell_is_refused_with_those_it_does(write_tiff):
+    values = np.zeros((40, 50), "uint8")
+    fields = {"classification:classes": CLASSES}
+    item, _ = told(write_tiff, values, **fields)
+    silent, _ = told(write_tiff, values, name="b")
+    other, _ = told(
+        write_tiff, values, name="c",
+        **{"classification:classes": [{"value": 3, "name": "haze"}]},
+    )  # fmt: skip
+
+    def opened(*items, drop=("haze",)):
+        mask = Mask("flags", drop=list(drop))
+        return open_cube(local(*items), bands=["red"], mask=mask)
+
+    with pytest.raises(
+        InputError, match=r"did you mean 'haze'\? It tells haze, tree_co"
+    ):
+        opened(item, drop=["hase"])
+    with pytest.raises(InputError, match=r"'b' does not tell .*name its scheme"):
+        opened(silent)
+    with pytest.raises(InputError, match="tell different things of haze in 'flags'"):
+        opened(item, other)
+    assert opened(item, other, drop=[3]).shape == (1, 40, 50)
+    with pytest.raises(InputError, match="there is no scheme 'flags'"):
+        Mask("flags", drop=["haze"], scheme="flags")
+
+
+def test_a_recorded_item_tells_the_bits_of_its_bands(shared_data):
+    text = (shared_data / "stac_recorded/items/landsat-c2-l2-pc.json").read_text()
+    read = json.loads(text)
+    item = pystac.Item.from_dict(read[0] if isinstance(read, list) else read)
+    told_of = {
+        key: asset_bands(key, asset, None)[0].scheme
+        for key, asset in item.assets.items()
+        if "qa" in key
+    }
+    scheme, table = told_of["qa_pixel"], SCHEMES["qa_pixel"]
+    values = np.random.default_rng(0).integers(0, 2**16, 5000)
+    for name, mine in {
+        "cloud": "cloud", "cirrus": "cirrus", "snow": "snow", "water": "water",
+        "dilated_cloud": "dilated_cloud", "cloud_shadow": "shadow", "fill": "nodata",
+        "cloud_confidence.high": "cloud_high", "clear": "clear",
+    }.items():  # fmt: skip
+        shown = scheme.shows(plain_name(name), values)
+        np.testing.assert_array_equal(shown, table.shows(mine, values))
+    assert {"band4", "band4_saturated"} <= {*told_of["qa_radsat"].names}
+    assert "saturated" not in told_of["qa_radsat"].names  # of which band?

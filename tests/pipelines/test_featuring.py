@@ -131,3 +131,17 @@ def test_commas_in_brackets_do_not_cut():
     assert split_features(["red, std(nir, 7)", "a = max(red, nir)"]) == [
         "red", "std(nir, 7)", "a = max(red, nir)",
     ]  # fmt: skip
+
+
+def test_a_sheet_shows_the_bands_of_the_file(scene, tmp_path):
+    out, sheet, again = (tmp_path / name for name in ("o.tif", "s.png", "a.png"))
+    words = [scene, "--bands", "red,ndvi", "--out", out, "--sheet"]
+
+    assert run(*words, tmp_path / "s.tif") == 2
+    assert not out.exists()
+    assert run(*words, sheet) == 0
+
+    cube = areca.open_cube(areca.search(scene), bands=["red", "nir"])
+    areca.band_sheet(areca.stack_features(cube, ["red", "ndvi"]), again)
+    assert sheet.read_bytes() == again.read_bytes()
+    assert run(*words, sheet) == 2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from areca.catalog.classification import BITFIELDS, CLASSES, scheme_told
 from areca.catalog.hrefs import ZARR_ARRAY, is_array
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pystac
 
     from areca.catalog.headers import Header
+    from areca.catalog.quality import Scheme
 
 _NOT_DATA = frozenset(
     {"thumbnail", "overview", "metadata", "visual-preview", "preview"}
@@ -48,6 +50,8 @@ class AssetBand:
     offset: float
     categorical: bool = False
     """Whether the asset describes classes or bit fields."""
+    scheme: Scheme | None = field(default=None, compare=False)
+    """What it says of them."""
 
 
 def data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
@@ -100,9 +104,15 @@ def asset_bands(
         for given in lists:
             entry |= given[index - 1] if index <= len(given) else {}
         band = _band(key, index, entry, header, described)
-        classes = any(entry.get(k) or extra.get(k) for k in _CLASS_KEYS)
+        classes = any(entry.get(k) or extra.get(k) for k in (CLASSES, BITFIELDS))
         bands.append(
-            replace(band, alone=count == 1, display=display, categorical=bool(classes))
+            replace(
+                band,
+                alone=count == 1,
+                display=display,
+                categorical=bool(classes),
+                scheme=scheme_told(entry, extra) if classes else None,
+            )
         )
     return bands
 
@@ -110,7 +120,6 @@ def asset_bands(
 _COMMON_KEYS = frozenset(
     {"data_type", "nodata", "raster:scale", "raster:offset", "scale", "offset"}
 )
-_CLASS_KEYS = ("classification:classes", "classification:bitfields")
 
 
 def _entries(value: object) -> list[dict[str, Any]]:

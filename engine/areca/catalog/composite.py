@@ -45,7 +45,7 @@ def composite(
     Returns:
         Dims (band, y, x), where missing what is valid at no time. A median is float32
         (float64 of float64 and of 32-bit integers) with NaN; all others have the
-        numbers of the cube and its nodata.
+        numbers of the cube and its nodata. `attrs["composite"]` says how.
 
     Raises:
         GridError: The cube or the score has other dims, or they do not match.
@@ -70,7 +70,7 @@ def composite(
         meta=np.empty((0, 0, 0), dtype),
     )  # fmt: skip
     out = cube.isel(time=0, drop=True).transpose(*_DIMS[1:]).copy(data=made)
-    out.attrs = dict(cube.attrs)
+    out.attrs = {**cube.attrs, "composite": how}
     if how == "median":
         out.attrs |= {"_FillValue": np.nan, "nodata": np.nan}
     return out

@@ -17,7 +17,7 @@ from areca.catalog.chunks import Place, lazy_pixels
 from areca.catalog.duplicates import without_duplicates
 from areca.catalog.gdal import set_gdal
 from areca.catalog.layers import LayerReader
-from areca.catalog.masks import polygons_on, split_masks
+from areca.catalog.masks import polygons_on, split_masks, with_schemes
 from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
@@ -120,6 +120,7 @@ def open_cube(
         row, col, height, width = _crop(grid, aoi, finest)
     place = Place(grid, row, col, int(height), int(width))
     steps = steps_of(found, options.time)
+    quality = with_schemes(quality, found)
     masks = quality, None if area is None else polygons_on(area, str(grid.crs))
     reader = _reader(steps, tuple(bands), place, masks, options)
     pixels = lazy_pixels([step.found for step in steps], reader, place, options)
@@ -197,16 +198,19 @@ def _label(
 
 
 def _item_attrs(one: Acquisition, reader: LayerReader) -> dict[str, Any]:
+    """Return what is to be kept of an item: where each band of it comes from."""
     scene = one.parts[0]
-    bands = [band for part in one.parts for band in part.bands]
-    scaled = {b.name: [b.scale, b.offset] for b in bands if b.is_scaled}
+    asked = list(dict.fromkeys([*reader.bands, *(mask.band for mask in reader.masks)]))
+    bands = {name: one.band(name) for name in asked}
+    assets = {name: asset for name, b in bands.items() if (asset := b.asset)}
+    scaled = {name: [b.scale, b.offset] for name, b in bands.items() if b.is_scaled}
     warped = {
-        band.name: method_of(
-            band, Warp.of(part, reader.lattice).shrink, dict(reader.methods)
+        name: method_of(
+            bands[name], Warp.of(part, reader.lattice).shrink, dict(reader.methods)
         )
-        for part in one.parts
+        for part, positions in one.with_bands(asked)
         if not is_aligned(part, reader.lattice)
-        for band in part.bands
+        for name in (asked[position] for position in positions)
     }
     return {
         "id": scene.id,
@@ -214,6 +218,7 @@ def _item_attrs(one: Acquisition, reader: LayerReader) -> dict[str, Any]:
         "start": scene.start,
         "end": scene.end,
         "bounds": _bounds_of(one, reader),
+        **({"assets": assets} if assets else {}),
         **({"scale_offset": scaled} if scaled else {}),
         **({"resampling": warped} if warped else {}),
     }

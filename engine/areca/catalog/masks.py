@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from shapely import box, segmentize, transform
 from shapely.geometry.base import BaseGeometry
 
 from areca.catalog.aoi import read_aoi
+from areca.catalog.classification import plain_name
 from areca.catalog.grids import transformer
 from areca.catalog.quality import SCHEMES, Scheme
 from areca.errors import GridError, InputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from areca.catalog.acquisitions import Acquisition
     from areca.tiles import Lattice, Window
 
 
@@ -41,11 +43,13 @@ class Mask:
     """Name of the quality band, any that its item knows."""
     drop: Sequence[str | int]
     """Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or values."""
-    scheme: str | None = None
-    """Key of `areca.catalog.quality.SCHEMES`; the name of the band when left out."""
+    scheme: str | Scheme | None = None
+    """Key of `areca.catalog.quality.SCHEMES`, or a scheme of one's own. Left out: that
+    of the name of the band; for a band of another name what the items tell, in
+    `classification:bitfields` and `classification:classes`."""
 
     def __post_init__(self) -> None:
-        """Refuse what the band cannot show.
+        """Refuse what the band cannot show, where that is known already.
 
         Raises:
             InputError: `drop` is empty, or a name is not known.
@@ -56,18 +60,46 @@ class Mask:
                 "example drop=['cloud', 'shadow']"
             )
         object.__setattr__(self, "drop", tuple(self.drop))
-        names = [name for name in self.drop if isinstance(name, str)]
-        if not names:
-            return
-        known = self._scheme().names
-        for name in names:
+        scheme = self.known_scheme()
+        if scheme is not None:
+            self.check_names(scheme)
+
+    @property
+    def names(self) -> list[str]:
+        """What of `drop` are names."""
+        return [name for name in self.drop if isinstance(name, str)]
+
+    def check_names(self, scheme: Scheme) -> None:
+        """Refuse names that a scheme does not have.
+
+        Raises:
+            InputError: Says which names it has.
+        """
+        known = scheme.names
+        for name in self.names:
             if name not in known:
                 near = get_close_matches(name, known, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InputError(
                     f"{self.band!r} does not tell {name!r}{hint} It tells "
-                    f"{', '.join(known)}"
+                    f"{', '.join(sorted(known))}"
                 )
+
+    def known_scheme(self) -> Scheme | None:
+        """Return what the numbers mean, None where only the items can tell.
+
+        Raises:
+            InputError: There is no scheme of this key.
+        """
+        if isinstance(self.scheme, Scheme):
+            return self.scheme
+        key = (self.scheme or self.band).lower().rpartition(".")[2]
+        if key not in SCHEMES and self.scheme is not None:
+            raise InputError(
+                f"there is no scheme {self.scheme!r} of quality bands; choose "
+                f"{', '.join(SCHEMES)}, or give drop as values"
+            )
+        return SCHEMES.get(key)
 
     def keeps(
         self, values: NDArray[np.floating[Any]], seen: NDArray[np.bool_]
@@ -79,22 +111,63 @@ class Mask:
             seen: Where the band is not missing, the same shape.
         """
         whole = np.where(seen, values, 0).astype(np.int64)
+        scheme = self.known_scheme() or Scheme()
         keeps = seen.copy()
         for what in self.drop:
             if isinstance(what, str):
-                keeps &= ~self._scheme().shows(what, whole)
+                keeps &= ~scheme.shows(what, whole)
             else:
                 keeps &= whole != what
         return keeps
 
-    def _scheme(self) -> Scheme:
-        key = (self.scheme or self.band).lower().rpartition(".")[2]
-        if key not in SCHEMES:
+
+def with_schemes(
+    masks: Iterable[Mask], found: Sequence[Acquisition]
+) -> tuple[Mask, ...]:
+    """Return masks whose names all have a meaning.
+
+    Args:
+        masks: As the user gave them.
+        found: The items, which may tell what the numbers of their bands mean.
+
+    Raises:
+        InputError: An item tells nothing of a band, does not tell a name, or another
+            meaning of it than the first item.
+    """  # noqa: DOC502 - raised by _with_scheme
+    return tuple(
+        mask if mask.known_scheme() or not mask.names else _with_scheme(mask, found)
+        for mask in masks
+    )
+
+
+def _with_scheme(mask: Mask, found: Sequence[Acquisition]) -> Mask:
+    schemes: list[tuple[str, Scheme]] = []
+    for one in found:
+        scheme = one.band(mask.band).scheme
+        if scheme is None:
             raise InputError(
-                f"nothing is known of the quality band {self.band!r}; name its scheme, "
-                f"one of {', '.join(SCHEMES)}, or give drop as values"
+                f"nothing is known of the quality band {mask.band!r}, and item "
+                f"{one.id!r} does not tell (classification:bitfields, "
+                "classification:classes); name its scheme, one of "
+                f"{', '.join(SCHEMES)}, or give drop as values"
             )
-        return SCHEMES[key]
+        schemes.append((one.id, scheme))
+    # A name may be written as the items have it, `Cloud shadow`.
+    drop = [plain_name(one) if isinstance(one, str) else one for one in mask.drop]
+    meant = replace(mask, drop=drop, scheme=schemes[0][1])
+    for item, scheme in schemes[1:]:
+        differs = [
+            name
+            for name in meant.names
+            if scheme.meaning(name) != schemes[0][1].meaning(name)
+        ]
+        if differs:
+            raise InputError(
+                f"items {schemes[0][0]!r} and {item!r} tell different things of "
+                f"{', '.join(differs)} in {mask.band!r}; open a cube for each kind of "
+                "items, or give drop as values"
+            )
+    return meant
 
 
 _AREAS = (str, Path, tuple, BaseGeometry, gpd.GeoSeries, gpd.GeoDataFrame)

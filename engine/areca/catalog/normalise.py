@@ -289,6 +289,7 @@ class _ItemReader:
             scale=band.scale,
             offset=band.offset,
             categorical=band.categorical,
+            scheme=band.scheme,
         )
 
 

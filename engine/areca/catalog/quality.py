@@ -29,11 +29,13 @@ class Scheme:
     """Values by name."""
     bits: Mapping[str, Bits] = field(default_factory=dict)
     """Bit fields by name."""
+    fields: Mapping[str, Bits] = field(default_factory=dict)
+    """Bit fields by name of which one value counts, the third number."""
 
     @property
     def names(self) -> list[str]:
         """What can be dropped."""
-        return [*self.classes, *self.bits]
+        return [*self.classes, *self.bits, *self.fields]
 
     def shows(self, name: str, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where a band says that something is there.
@@ -44,9 +46,18 @@ class Scheme:
         """
         if name in self.classes:
             return np.isin(values, self.classes[name])
-        first, width, least = self.bits[name]
-        found: NDArray[np.bool_] = (values >> first) & ((1 << width) - 1) >= least
-        return found
+        first, width, value = self.bits.get(name) or self.fields[name]
+        found = (values >> first) & ((1 << width) - 1)
+        return np.asarray(found >= value if name in self.bits else found == value)
+
+    def meaning(self, name: str) -> tuple[Any, ...]:
+        """Return what a name stands for, None where it is not known, to compare.
+
+        Args:
+            name: As of `shows`.
+        """
+        tables = (self.classes, self.bits, self.fields)
+        return tuple(table.get(name) for table in tables)
 
 
 _SCL = Scheme(

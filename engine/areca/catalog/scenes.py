@@ -6,7 +6,7 @@ be written as JSON, and everything in it has been checked.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from areca.catalog.grids import scene_box
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from odc.geo.geobox import GeoBox
+
+    from areca.catalog.quality import Scheme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +54,22 @@ class SceneBand:
     """See `scale`."""
     categorical: bool = False
     """Whether the item says that the band holds classes or bit fields."""
+    scheme: Scheme | None = field(default=None, compare=False)
+    """What the item tells of its classes or bit fields; not in `to_dict`."""
 
     @property
     def is_scaled(self) -> bool:
         """Whether stored numbers are not yet values."""
         return (self.scale, self.offset) != (1.0, 0.0)
+
+    @property
+    def asset(self) -> str:
+        """Its asset and its number there, such as `image.b4`; empty if not known.
+
+        Every band of an item has this name too, if no other band is called so.
+        """
+        end = f".b{self.index}"
+        return next((n for n in (self.name, *self.aliases) if n.endswith(end)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +122,7 @@ class Scene:
         """
         data = asdict(self)
         for band in data["bands"]:
+            del band["scheme"]
             if not band["categorical"]:
                 del band["categorical"]  # as before there was such a field
         return data

@@ -8,12 +8,14 @@ from areca.exports.export import (
     export_raster,
 )
 from areca.exports.formats import FORMATS
+from areca.exports.sheet import band_sheet
 
 __all__ = [
     "FORMATS",
     "ExportOptions",
     "Exported",
     "ImageGrid",
+    "band_sheet",
     "export_objects",
     "export_raster",
 ]

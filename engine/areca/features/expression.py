@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from areca.errors import BandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 LONGEST = 2000
 """Characters of one feature; a longer text is a mistake or an attack."""
@@ -110,6 +110,21 @@ def names_in(tree: Tree) -> Iterator[str]:
     elif isinstance(tree, Call):
         for argument in tree.arguments:
             yield from names_in(argument)
+
+
+def with_names(tree: Tree, names: Mapping[str, str]) -> Tree:
+    """Return a tree of bands that are called otherwise.
+
+    Args:
+        tree: Any.
+        names: What bands are to be called; others keep their names.
+    """
+    if isinstance(tree, Name):
+        return Name(names.get(tree.text, tree.text))
+    if isinstance(tree, Call):
+        arguments = tuple(with_names(each, names) for each in tree.arguments)
+        return Call(tree.function, arguments, tree.options)
+    return tree
 
 
 def _tree(node: ast.expr, text: str, depth: int) -> Tree:

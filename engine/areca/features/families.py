@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from areca.errors import BandError
+from areca.features.expression import with_names
 from areca.features.functions import NEIGHBOURHOODS
+from areca.features.lineage import lineage, traced
+from areca.features.resolve import resolve_all
 from areca.features.stack import stack_features
 
 if TYPE_CHECKING:
@@ -133,4 +136,10 @@ def _family(
             single = group == "terrain"
             names.append(measure if single else f"{name}_{measure}" if suffix else name)
     stacked = stack_features(cube.assign_coords(band=plain), texts)
-    return stacked.assign_coords(band=names)
+    made, called = resolve_all(texts, plain), dict(zip(plain, bands, strict=True))
+    trees = [with_names(one.tree, called) for one in made]
+    return traced(
+        stacked.assign_coords(band=names),
+        dict(zip(names, trees, strict=True)),
+        lineage(cube),
+    )

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from areca.errors import BandError
+from areca.features.lineage import traced_all
 from areca.features.signature import NODATA
 from areca.tiles import map_stage
 
@@ -115,10 +116,11 @@ def classify(
         signature=signature, output="confidence" if confidence else "class"
     )
     chosen = cube.assign_coords(band=present).sel(band=list(signature.bands))
-    found = map_stage(stage, chosen).isel(band=0, drop=True)
+    found = map_stage(stage, chosen).isel(band=0, drop=True).rename(stage.output)
+    found = traced_all(found, chosen, "classify")
     if confidence:
-        return found.rename("confidence")
-    classes = found.fillna(NODATA).astype(np.uint8).rename("class")
+        return found
+    classes = found.fillna(NODATA).astype(np.uint8)
     out: xr.DataArray = classes.rio.write_nodata(NODATA, encoded=False)
     return out.assign_attrs(
         flag_values=[one.value for one in signature.classes],

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from areca.errors import BandError
+from areca.features.lineage import traced_each
 from areca.tiles import map_stage
 
 if TYPE_CHECKING:
@@ -149,4 +150,6 @@ def mean_shift(
         spatial_radius=spatial_radius,
         iterations=iterations,
     )
-    return map_stage(stage, cube)
+    told = {"spectral_radius": spectral_radius, "spatial_radius": spatial_radius}
+    options = dict.fromkeys(stage.bands, told | {"iterations": iterations})
+    return traced_each(map_stage(stage, cube), cube, "mean_shift", options)

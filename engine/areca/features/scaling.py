@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from areca.errors import BandError
+from areca.features.lineage import traced_each
+from areca.features.negatives import NEGATIVE, negative_shares
 from areca.tiles import map_stage
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def normalize(
         return one.centres, one.shares
 
     linear = method in {"zscore", "minmax"}
-    return _scaled(cube, table, statistics, linear=linear)
+    return _scaled(cube, table, statistics, method, linear=linear)
 
 
 def subtract_dark(
@@ -128,7 +130,7 @@ def subtract_dark(
         end = max(one.maximum, dark + 1.0)
         return np.array([dark, end]), np.array([0.0, end - dark])
 
-    dark = _scaled(cube, table, statistics, linear=True)
+    dark = _scaled(cube, table, statistics, "subtract_dark", linear=True)
     return dark.clip(min=0, keep_attrs=True)
 
 
@@ -158,13 +160,14 @@ def match_histograms(
         wanted = np.interp(one.shares, other.shares[occurs], other.centres[occurs])
         return one.centres, wanted
 
-    return _scaled(cube, table, statistics, linear=False)
+    return _scaled(cube, table, statistics, "match_histograms", linear=False)
 
 
 def _scaled(
     cube: xr.DataArray,
     table: Callable[[BandStatistics], tuple[NDArray[np.float64], NDArray[np.float64]]],
     statistics: Statistics,
+    function: str,
     *,
     linear: bool,
 ) -> xr.DataArray:
@@ -179,7 +182,22 @@ def _scaled(
             )
         tables.append((tuple(values.tolist()), tuple(wanted.tolist())))
     stage = Scaling(bands=names, tables=tuple(tables), linear=linear)
-    return map_stage(stage, cube)
+    options = {
+        name: _options(function, values[0], values[-1])
+        for name, (values, _) in zip(names, tables, strict=True)
+    }
+    made = traced_each(map_stage(stage, cube), cube, function, options)
+    shares = negative_shares(cube, statistics)
+    return made.assign_attrs({NEGATIVE: shares}) if shares else made
+
+
+def _options(function: str, first: float, last: float) -> dict[str, float]:
+    """Return what a table of a function goes by, for the lineage of a band."""
+    if function == "zscore":
+        return {"mean": first, "std": last - first}
+    if function == "subtract_dark":
+        return {"dark": first}
+    return {"low": first, "high": last}
 
 
 def _mapped(

@@ -7,7 +7,7 @@ it the second names every pixel, block by block.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -16,6 +16,7 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from areca.errors import BandError
+from areca.features.blocks import BLOCK_PX, StagedBlocks
 from areca.features.components import (
     MISSING,
     Meetings,
@@ -25,24 +26,17 @@ from areca.features.components import (
     rim_of,
     unite,
 )
+from areca.features.lineage import traced_all
 from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
-from areca.objects.class_raster import sizes_between
-from areca.tiles import Lattice, Window, cube_geobox, map_stage
+from areca.tiles import cube_geobox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dask.delayed import Delayed
     from odc.geo.geobox import GeoBox
 
     from areca.features.components import Ids, Rim, Values
     from areca.features.segment_options import SegmentOptions
     from areca.features.small_segments import SmallRim
-
-    Lines: TypeAlias = list[list[Delayed]]
-
-BLOCK_PX = 1024
-"""Edge of a block, on the lattice."""
+    from areca.tiles import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,58 +56,16 @@ class Segments:
     """What small segments become."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Blocks:
-    """The blocks of a cube after mean shift."""
-
-    lines: list[list[tuple[Delayed, Window]]]
-    """Values, lazy, and absolute pixels, by row and column."""
-    rule: Rule
-
-    @classmethod
-    def of(cls, cube: xr.DataArray, options: SegmentOptions, edge: int) -> _Blocks:
-        geobox = cube_geobox(cube)
-        whole = Lattice.of(geobox, core_px=edge).window(geobox)
-        down = sizes_between(whole.row0, whole.row1, edge)
-        across = sizes_between(whole.col0, whole.col1, edge)
-        stage = options.stage(tuple(str(name) for name in cube.band.values))
-        filtered = map_stage(stage, cube.chunk(y=down, x=across)).data
-        rows = np.cumsum([whole.row0, *down]).tolist()
-        cols = np.cumsum([whole.col0, *across]).tolist()
-        lines = [
-            [
-                (values, Window(rows[row], cols[col], rows[row + 1], cols[col + 1]))
-                for col, values in enumerate(line)
-            ]
-            for row, line in enumerate(filtered.to_delayed()[0])
-        ]
-        rule = Rule(within=options.joined_within, cell_px=options.cell_px, whole=whole)
-        return cls(lines, rule)
-
-    def each(self, function: Callable[..., Any], *arguments: object) -> Lines:
-        """Return what a function makes of the values and the window of each block."""
-        run = delayed(function, pure=False)
-        return [
-            [run(values, window, *arguments) for values, window in line]
-            for line in self.lines
-        ]
-
-    def seams(
-        self, rims: Lines, function: Callable[..., Any], *arguments: object
-    ) -> list[Delayed]:
-        """Return what a function makes of each two blocks that meet."""
-        run = delayed(function, pure=False)
-        found = []
-        for row, line in enumerate(rims):
-            for col, one in enumerate(line):
-                window = self.lines[row][col][1]
-                if col + 1 < len(line):
-                    at, other = window.col1, line[col + 1]
-                    found.append(run(one, other, at, *arguments, beside=True))
-                if row + 1 < len(rims):
-                    at, other = window.row1, rims[row + 1][col]
-                    found.append(run(one, other, at, *arguments, beside=False))
-        return found
+def _divided(
+    cube: xr.DataArray, options: SegmentOptions, edge: int
+) -> tuple[StagedBlocks, Rule]:
+    """Return the blocks of a cube after mean shift, and what belongs together."""
+    stage = options.stage(tuple(str(name) for name in cube.band.values))
+    blocks = StagedBlocks.of(cube, stage, edge)
+    rule = Rule(
+        within=options.joined_within, cell_px=options.cell_px, whole=blocks.whole
+    )
+    return blocks, rule
 
 
 def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
@@ -132,9 +84,9 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     Raises:
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - raised by cube_geobox
-    blocks = _Blocks.of(cube, options, BLOCK_PX)
-    rims = blocks.each(rim_of, blocks.rule)
-    seams = blocks.seams(rims, meetings_at, blocks.rule)
+    blocks, rule = _divided(cube, options, BLOCK_PX)
+    rims = blocks.each(rim_of, rule)
+    seams = blocks.seams(rims, meetings_at, rule)
     at_edges = [delayed(_at_edges, pure=False)(rim) for line in rims for rim in line]
     edges, pairs = compute(at_edges, seams)
     found = Segments(
@@ -149,9 +101,7 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     least = options.min_segment_size
     if least == 1:
         return found
-    looks: list[list[Any]] = blocks.each(
-        _look, blocks.rule, delayed(found, traverse=False)
-    )
+    looks: list[list[Any]] = blocks.each(_look, rule, delayed(found, traverse=False))
     borders = [look[0] for line in looks for look in line]
     borders += blocks.seams(
         [[look[1] for look in line] for line in looks], _seam, least
@@ -185,8 +135,8 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
             f"{segments.geobox}, and the cube has {', '.join(bands)} on {geobox}; fit "
             "them on this cube"
         )
-    blocks = _Blocks.of(cube, segments.options, segments.block_px)
-    named = blocks.each(_named, blocks.rule, delayed(segments, traverse=False))
+    blocks, rule = _divided(cube, segments.options, segments.block_px)
+    named = blocks.each(_named, rule, delayed(segments, traverse=False))
     lines = [
         [
             da.from_delayed(ids, shape=(one.height, one.width), dtype=np.int64)
@@ -199,7 +149,8 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
         name="segment",
     )  # fmt: skip
     out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)
-    return out.rio.write_nodata(MISSING, encoded=False)  # type: ignore[no-any-return]
+    out = out.rio.write_nodata(MISSING, encoded=False)
+    return traced_all(out, cube, "segment")
 
 
 def _at_edges(rim: Rim) -> tuple[tuple[Ids, Ids], tuple[Ids, Ids]]:

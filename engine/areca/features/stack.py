@@ -12,6 +12,7 @@ import xarray as xr
 from areca.errors import BandError
 from areca.features.evaluate import plan_of
 from areca.features.expression import Name, names_in
+from areca.features.lineage import lineage, traced
 from areca.features.resolve import reach_of, resolve_all
 from areca.tiles import map_stage, place_of
 
@@ -142,6 +143,7 @@ def stack_features(cube: xr.DataArray, features: Sequence[str]) -> xr.DataArray:
     Returns:
         Dims (band, y, x), float32, NaN where a pixel is missing or a feature is not
         defined; CRS, transform and chunks along y and x as the cube has them.
+        `areca.lineage` tells what each is made of.
 
     Raises:
         BandError: The cube lacks a band, or a feature cannot be read.
@@ -149,10 +151,11 @@ def stack_features(cube: xr.DataArray, features: Sequence[str]) -> xr.DataArray:
     """  # noqa: DOC502 - raised by the helpers
     stage = FeatureStack(tuple(features))
     present = [str(name) for name in cube.band.values]
-    needed = inputs_of(stage.features, present)
+    needed, origins = inputs_of(stage.features, present), lineage(cube)
     if list(needed) != present:
         cube = cube.sel(band=list(needed))
-    return map_stage(stage, cube)
+    trees = {one.name: one.tree for one in resolve_all(stage.features, present)}
+    return traced(map_stage(stage, cube), trees, origins)
 
 
 def inputs_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from dask.base import compute
@@ -17,6 +17,7 @@ from dask.delayed import delayed
 
 from areca.errors import BandError
 from areca.features.cells import cell_parts, sampled_cells
+from areca.features.negatives import warn_of_negatives
 from areca.tiles import join_chunks, valid_where
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from areca.tiles.padded import Chunks
 
     T = TypeVar("T")
+    _Look: TypeAlias = tuple[int, float, float, float, int]
+    """Number of pixels, sum, smallest, largest, and how many are less than 0."""
 
 BINS = 8192
 """Bins of the histogram of numbers that are no small integers."""
@@ -52,6 +55,8 @@ class BandStatistics:
     other numbers have `BINS` from the smallest to the largest."""
     counts: tuple[int, ...]
     """Pixels in each bin."""
+    negative: int = 0
+    """Pixels that are less than 0."""
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -143,7 +148,9 @@ def fit_statistics(cube: xr.DataArray, *, step: int = 1) -> Statistics:
             grid; 1 looks at all.
 
     Returns:
-        The statistics of each band; the same for any chunks, workers or order.
+        The statistics of each band; the same for any chunks, workers or order. Where
+        many reflectances are negative after an offset of their items, a warning says
+        which share, and `attrs["negative"]` of what is made with these statistics.
 
     Raises:
         BandError: The step is less than 1, or a band has no pixel.
@@ -162,7 +169,9 @@ def fit_statistics(cube: xr.DataArray, *, step: int = 1) -> Statistics:
             "check the nodata value of the cube"
         )
     bands = {n: one for n, one in zip(names, found, strict=True) if one is not None}
-    return Statistics(bands=bands, step=step)
+    statistics = Statistics(bands=bands, step=step)
+    warn_of_negatives(cube, statistics)
+    return statistics
 
 
 def _counted(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
@@ -195,24 +204,27 @@ def _of_counts(counts: NDArray[np.int64] | int, least: int) -> BandStatistics | 
         low=values[0] - 0.5,
         high=values[-1] + 0.5,
         counts=tuple(kept),
+        negative=sum(n for value, n in zip(values, kept, strict=True) if value < 0),
     )
 
 
 def _summed(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
     """Return statistics of any numbers, in two passes."""
 
-    def look(values: NDArray[Any]) -> tuple[int, float, float, float]:
+    def look(values: NDArray[Any]) -> _Look:
         wide = values.astype(np.float64)
         if not len(wide):
-            return 0, 0.0, math.inf, -math.inf
-        return len(wide), float(wide.sum()), float(wide.min()), float(wide.max())
+            return 0, 0.0, math.inf, -math.inf, 0
+        low, high = float(wide.min()), float(wide.max())
+        below = int(np.count_nonzero(wide < 0)) if low < 0 else 0
+        return len(wide), float(wide.sum()), low, high, below
 
     first = [_of_sums(band) for band in _over_cells(cube, step, look)]
     return _with_spread(cube, step, first)
 
 
 def _of_sums(
-    parts: Sequence[tuple[int, float, float, float]],
+    parts: Sequence[_Look],
 ) -> BandStatistics | None:
     count = sum(part[0] for part in parts)
     if count == 0:
@@ -227,6 +239,7 @@ def _of_sums(
         low=low,
         high=high if high > low else low + 1,
         counts=(),
+        negative=sum(part[4] for part in parts),
     )
 
 

@@ -23,6 +23,7 @@ app = typer.Typer()
         "[bold]areca features scene.tif --bands red,green,blue,ndvi --out f.tif[/bold]"
         "\n\n[bold]areca features scenes/ --bands 'ndvi,std(nir, 7)' --out f.tif[/bold]"
         "\n\n[bold]areca features dem.tif --bands slope,aspect --out f.tif[/bold]\n\n"
+        "[bold]… --sheet look.png[/bold] draws each band with its range\n\n"
         "[bold]areca features --list[/bold] names all functions and indices"
     ),
 )
@@ -43,8 +44,12 @@ def _features(
         str | None,
         typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="PNG to draw each band in as well, with its range."),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it is there.")
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
     ] = False,
     listed: Annotated[
         bool, typer.Option("--list", help="List what there is, a line each.")
@@ -56,10 +61,12 @@ def _features(
         InputError: Something is left out.
     """
     from areca_pipelines.featuring import (
+        check_sheet,
         print_features,
         print_written,
         split_features,
         write_features,
+        write_sheet,
     )
 
     if listed:
@@ -72,9 +79,12 @@ def _features(
         )
     wanted = split_features(bands)
     called = split_features([names]) if names else None
-    print_written(
-        write_features(source, out, wanted, names=called, overwrite=overwrite)
-    )
+    if sheet is not None:
+        check_sheet(sheet, overwrite=overwrite)
+    written = write_features(source, out, wanted, names=called, overwrite=overwrite)
+    if sheet is not None:
+        write_sheet(written, sheet)
+    print_written(written, sheet)
 
 
 @app.command(

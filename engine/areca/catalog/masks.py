@@ -32,17 +32,21 @@ class Mask:
 
     Pixels of which the band itself says nothing (its nodata) are missing too.
 
+    Attributes:
+        band: Name of the quality band, any that its item knows.
+        drop: Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or
+            values.
+        scheme: Key of `areca.catalog.quality.SCHEMES`; the name of the band when left
+            out.
+
     Example:
         >>> Mask("scl", drop=["cloud", "shadow"]).drop
         ('cloud', 'shadow')
     """
 
     band: str
-    """Name of the quality band, any that its item knows."""
     drop: Sequence[str | int]
-    """Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or values."""
     scheme: str | None = None
-    """Key of `areca.catalog.quality.SCHEMES`; the name of the band when left out."""
 
     def __post_init__(self) -> None:
         """Refuse what the band cannot show.

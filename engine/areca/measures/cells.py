@@ -180,8 +180,7 @@ def _metres_per_unit(grid: pyproj.CRS, side: float) -> float:
     if earth.to_angles is None:
         raise GridError(
             f"cells of {side:g} m cannot lie in {grid.name!r}, which has degrees. Give "
-            "a projected CRS, for example crs=objects.estimate_utm_crs(), or use "
-            "h3_resolution"
+            "a projected CRS, such as objects.estimate_utm_crs(), or use h3_resolution"
         )
     return earth.metres_per_unit
 

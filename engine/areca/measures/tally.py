@@ -53,12 +53,15 @@ _SUMS = ("count", "shared", "unmeasured", "area_low", "area_high", "radius_um")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOptions:
-    """What a summary tells beyond counts, areas and quantiles."""
+    """What a summary tells beyond counts, areas and quantiles.
+
+    Attributes:
+        calibration: How the model scored on test ground; counts then carry an interval.
+        radius_edges_m: Edges of a histogram of radii, ascending; none is made without.
+    """
 
     calibration: CountCalibration | None = None
-    """How the model scored on test ground; counts then carry an interval."""
     radius_edges_m: tuple[float, ...] = ()
-    """Edges of a histogram of radii, ascending; none is made without."""
 
     def __post_init__(self) -> None:
         edges = np.asarray(self.radius_edges_m, np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from typing_extensions import override
 
-from areca.measures.zones import NOWHERE_NAME, OUTSIDE_NAME
+from areca.measures.zones import NOWHERE_NAME
 from areca.models.handle import list_models, load_model
 from areca_pipelines.recipe import list_recipes, recipe_path
 
@@ -48,19 +49,17 @@ MOST_ROWS = 50
 SUMMARY_COLUMNS = {
     "count": ("objects", 0),
     "count_low": ("interval", 0),
-    "gaps": ("missing", 0),
+    "gaps": ("gaps", 0),
     "zone_area_ha": ("ha", 2),
     "cell_area_ha": ("ha", 2),
     "density_per_ha": ("per ha", 1),
     "radius_median_m": ("radius, m", 2),
-    "nearest_median_m": ("nearest, m", 2),
+    "plant_spacing_median_m": ("planting, m", 2),
+    "nearest_median_m": ("nearest plant, m", 2),
     "shared": ("shared", 0),
 }
 """Columns of a summary that are shown: heading and decimals."""
-SHORT_NAMES = {OUTSIDE_NAME: "outside", NOWHERE_NAME: "nowhere"}
-"""What rows of no zone are called where they are shown: figures leave them 7 letters of
-a line of 80."""
-LEAST_NAME = 10
+LEAST_NAME = 7
 """Letters of a zone's name that stand in one line, however narrow the screen."""
 LINES_EVERY = 100
 """Steps between two lines of a training's log."""
@@ -290,6 +289,10 @@ def print_measured(measured: MeasuredFile) -> None:
         OUT.print(f"total area   {summary.area_m2:,.1f} m²")
     for note, count in measured.notes.items():
         OUT.print(f"{note}  {count:,}")
+    for note in measured.about_run:
+        print_note(note)
+    if measured.replaced:
+        _plain(f"replaced the file's own {', '.join(measured.replaced)}")
     _plain(f"table   {measured.table}")
     if measured.circles is not None:
         _plain(f"circles {measured.circles}")
@@ -315,10 +318,10 @@ def print_summary(
     if "shared" in table and not table["shared"].any():
         columns.pop("shared")
     lines = [[key, *(heading for heading, _ in columns.values())]]
+    table = table[(table[key] != NOWHERE_NAME) | (table["count"] > 0)]
     for row in table.head(MOST_ROWS).to_dict("records"):
         figures = (_figure(row, name, digits) for name, (_, digits) in columns.items())
-        name = str(row[key])
-        lines.append([SHORT_NAMES.get(name, name), *figures])
+        lines.append([str(row[key]), *figures])
     OUT.print(_fitted(lines), crop=False)
     if len(table) > MOST_ROWS:
         OUT.print(f"and {len(table) - MOST_ROWS:,} more rows")
@@ -339,9 +342,9 @@ def _fitted(lines: Sequence[Sequence[str]]) -> Table:
     widths, gap = _widths(lines), 2
     if sum(widths) + gap * (len(widths) - 1) > OUT.width:
         lines = [
-            [name, *(f.replace(" to ", " to\n") for f in line)] for name, *line in lines
+            [name, *(re.sub(r" (?!to )", "\n", f) for f in line)]
+            for name, *line in lines
         ]
-        lines[0] = [word.replace(" ", "\n") for word in lines[0]]
         widths, gap = _widths(lines), 1
         left = OUT.width - sum(widths[1:]) - gap * (len(widths) - 1)
         widths[0] = min(widths[0], max(left, LEAST_NAME))
@@ -368,7 +371,12 @@ def _figure(row: Mapping[Hashable, Any], name: str, digits: int) -> str:
     """Return a figure of a row of a summary in words; empty where there is none."""
     if name == "count_low":
         return f"{row['count_low']:,} to {row['count_high']:,}"
-    return "" if pd.isna(row[name]) else f"{row[name]:,.{digits}f}"
+    if pd.isna(row[name]):
+        return ""
+    figure = f"{row[name]:,.{digits}f}"
+    if name == "plant_spacing_median_m" and "pattern" in row:
+        return f"{figure} {row['pattern']} {row['pattern_share']:.0%}"
+    return figure
 
 
 def print_cube(cube: xr.DataArray, out: str) -> None:

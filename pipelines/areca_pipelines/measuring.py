@@ -14,11 +14,21 @@ import pandas as pd
 
 from areca.errors import InputError
 from areca.exports.place import check_target
-from areca.measures import MeasureOptions, ObjectsWriter, circles, measure
+from areca.measures import (
+    BOUNDING,
+    ERRORS,
+    MEASURES,
+    MeasureOptions,
+    ObjectsWriter,
+    circles,
+    measure,
+)
 from areca.measures.files import is_named_parquet
 from areca.measures.notes import NOTE
 from areca.objects import drop_duplicates
 from areca.runs.summary import Summary, summarise
+from areca_pipelines.naming import said_as
+from areca_pipelines.run_reading import open_run, state_notes
 from areca_pipelines.vectors import read_parts
 
 if TYPE_CHECKING:
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
 ROWS = 50_000
 """Objects that are in work at a time. Larger files are never in memory as a whole, but
 for --nms, where any two objects may compete."""
+OPTIONS = {"pixel_m": "--pixel", "radius_method": "--radius-method"}
+"""What fields of `areca.MeasureOptions` are called here."""
 MOST_THREADS = 4
 """Reading and writing are one thread each: more would wait for them."""
 
@@ -57,6 +69,10 @@ class MeasuredFile:
     table: Path
     circles: Path | None
     """The file of circles, where it was wanted."""
+    replaced: tuple[str, ...] = ()
+    """Columns of the file that are measured anew."""
+    about_run: tuple[str, ...] = ()
+    """What to know of the run whose objects these are."""
 
 
 def measure_options(
@@ -67,12 +83,13 @@ def measure_options(
     if pixel is not None:
         with suppress(ValueError):
             size = float(pixel)
-    return MeasureOptions(
-        pixel_m=size,
-        radius_method=cast("RadiusMethod | None", radius_method),
-        bounding=bounding,
-        notes=True,
-    )
+    with said_as(OPTIONS):
+        return MeasureOptions(
+            pixel_m=size,
+            radius_method=cast("RadiusMethod | None", radius_method),
+            bounding=bounding,
+            notes=True,
+        )
 
 
 def measure_file(
@@ -87,7 +104,8 @@ def measure_file(
     """Write a vector file again with the measures of its objects.
 
     Args:
-        source: GeoParquet, or any vector file that GDAL reads; it needs a CRS.
+        source: GeoParquet, or any vector file that GDAL reads; it needs a CRS. A run
+            folder stands for its objects.
         target: GeoParquet to write, NAME.parquet.
         options: What to measure.
         suppression: How to drop duplicates first; None keeps all.
@@ -105,8 +123,15 @@ def measure_file(
     for path in (target, rounds):
         if path is not None:
             check_target(path, overwrite=overwrite)
+    options = options or MeasureOptions(notes=True)
     notes: Counter[str] = Counter()
-    parts = read_parts(source, ROWS)
+    run = open_run(source) if source.exists() else None
+    replaced: set[str] = set()
+    parts = _noting(
+        read_parts(source if run is None else run.folder.objects, ROWS),
+        replaced,
+        _measured_names(options),
+    )
     if suppression is not None:
         parts = iter([_without_duplicates(parts, suppression)])
     with ExitStack() as stack:
@@ -114,7 +139,7 @@ def measure_file(
         round_writer = stack.enter_context(ObjectsWriter(rounds)) if rounds else None
 
         def written() -> Iterator[gpd.GeoDataFrame]:
-            for table in _measured(parts, options or MeasureOptions(notes=True)):
+            for table in _measured(parts, options):
                 if NOTE in table:
                     notes.update(_notes(table[NOTE]))
                 writer.add(table)
@@ -124,8 +149,33 @@ def measure_file(
 
         summary = summarise(written())
     return MeasuredFile(
-        summary=summary, notes=dict(notes.most_common()), table=target, circles=rounds
+        summary=summary,
+        notes=dict(notes.most_common()),
+        table=target,
+        circles=rounds,
+        replaced=tuple(name for name in _measured_names(options) if name in replaced),
+        about_run=tuple(state_notes(run)),
     )
+
+
+def _measured_names(options: MeasureOptions) -> list[str]:
+    """Return the columns that are written anew, whatever the file says of them.
+
+    A method of the radius that is there stays, unless one is asked for.
+    """
+    kept = [] if options.radius_method is not None else ["radius_method"]
+    errors = ERRORS if options.pixel_m is not None else ()
+    wanted = [*MEASURES, *(BOUNDING if options.bounding else ()), *errors, NOTE]
+    return [name for name in wanted if name not in kept]
+
+
+def _noting(
+    parts: Iterator[gpd.GeoDataFrame], found: set[str], names: list[str]
+) -> Iterator[gpd.GeoDataFrame]:
+    """Yield parts as they are, and note which of some columns they have."""
+    for part in parts:
+        found.update(name for name in names if name in part.columns)
+        yield part
 
 
 def _check_name(target: Path) -> None:

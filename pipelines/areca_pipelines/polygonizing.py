@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
+from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 import rioxarray
 import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
 from rasterio.errors import RasterioError
 
-from areca.errors import InputError
+from areca.errors import GridError, InputError
 from areca.measures import write_objects
-from areca.measures.files import is_named_parquet
+from areca.measures.files import is_named_parquet, parquet_files
 from areca.objects import PolygonOptions, polygonize
 from areca_pipelines.console import OUT
 from areca_pipelines.lists import split_words
@@ -22,6 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import dask_geopandas as dgpd
+
+OPTIONS = {
+    "min_area_m2": "--min-area",
+    "fill_holes_m2": "--fill-holes",
+    "simplify_px": "--simplify",
+    "regularize_px": "--regularize",
+}
+"""What fields of `areca.PolygonOptions` are called here."""
+MOST_NAMED = 20
+"""Classes that a message names."""
 READ_PX = 2048
 """Edge of the parts that a file is read in, pixels."""
 
@@ -47,6 +63,8 @@ class Found:
     """How many regions those are."""
     right_angled: int | None
     """Regions with right angles; None where these were not asked for."""
+    classes: tuple[int, ...] = ()
+    """Values that the raster holds, where none of the classes wanted is among them."""
 
 
 def polygonize_file(
@@ -58,6 +76,7 @@ def polygonize_file(
     nodata: int | None = None,
     connectivity: int = 4,
     options: PolygonOptions | None = None,
+    overwrite: bool = False,
 ) -> Found:
     """Write the regions of a class raster as polygons.
 
@@ -70,14 +89,21 @@ def polygonize_file(
         nodata: The value of pixels that nothing is known of.
         connectivity: 4 or 8.
         options: What is done to the regions.
+        overwrite: Whether a table that is there is replaced.
 
     Returns:
         How many there are.
 
     Raises:
         InputError: the source is no class raster, or the target cannot be written to.
+        GridError: the source has no CRS.
     """
     raster = open_classes(source, layer)
+    if raster.rio.crs is None:
+        raise GridError(
+            f"{source} has no CRS, so nobody knows where its pixels are. Name it "
+            f"first: gdal_translate -a_srs EPSG:... {source} named.tif"
+        )
     one_file = is_named_parquet(target)
     # A number may end a folder's name (v1.2); letters are those of a format.
     if target.suffix[1:2].isalpha() and not one_file and not target.exists():
@@ -90,6 +116,11 @@ def polygonize_file(
             f"{target} is {'a folder' if one_file else 'a file'} already; give --out "
             "NAME.parquet for one file, or a new folder for parts"
         )
+    present = _present(target)
+    if present and not overwrite:
+        raise InputError(
+            f"{target} exists; give another --out, or allow to replace it (--overwrite)"
+        )
     table = polygonize(
         raster,
         classes=classes,
@@ -98,8 +129,45 @@ def polygonize_file(
         connectivity=cast("Literal[4, 8]", connectivity),
         options=options,
     )
-    write_objects(table.compute() if one_file else table, target)
-    return _count(target, right_angles="regularized" in table.columns)
+    if one_file:
+        write_objects(table.compute(), target)
+    else:
+        _write_folder(table, target, present)
+    found = _count(target, right_angles="regularized" in table.columns)
+    if not found.regions and classes is not None:
+        return replace(found, classes=_classes_of(raster))
+    return found
+
+
+def _present(target: Path) -> list[Path]:
+    """Return the files of a table that is there already."""
+    return [target] if target.is_file() else parquet_files(target)
+
+
+def _write_folder(
+    table: dgpd.GeoDataFrame, target: Path, present: Sequence[Path]
+) -> None:
+    """Write a table part by part; what it replaces goes when all of it is there."""
+    if not present:
+        write_objects(table, target)
+        return
+    fresh = target.with_name(f".{target.name}.{uuid4().hex[:8]}.partial")
+    try:
+        write_objects(table, fresh)
+        for path in present:
+            path.unlink()
+        for path in parquet_files(fresh):
+            path.replace(target / path.name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _classes_of(raster: xr.DataArray) -> tuple[int, ...]:
+    """Return the values that a raster holds; reads it once, a part at a time."""
+    parts = raster.data.to_delayed().ravel() if raster.chunks else [raster.values]
+    found = compute(*(delayed(np.unique)(part) for part in parts))
+    values = np.unique(np.concatenate([part[np.isfinite(part)] for part in found]))
+    return tuple(int(value) for value in values)
 
 
 def open_classes(source: Path, layer: Layer) -> xr.DataArray:
@@ -209,6 +277,10 @@ def print_found(found: Found, target: Path) -> None:
     OUT.print(f"[bold]{found.regions:,} regions[/bold]")
     if not found.regions:
         OUT.print("no pixel is of a class that is wanted, or all are too small")
+    if found.classes:
+        named = ", ".join(map(str, found.classes[:MOST_NAMED]))
+        more = ", …" if len(found.classes) > MOST_NAMED else ""
+        OUT.print(f"the raster holds {named}{more}")
     if found.large:
         OUT.print(
             f"{found.large:,} of them stay in {found.pieces:,} pieces, which share an "

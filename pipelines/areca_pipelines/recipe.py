@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).parent / "recipes"
 """Folder of the recipes that come with areca."""
 PACKAGE = Path(__file__).parent
+IMAGES = frozenset({".tif", ".tiff", ".jp2", ".vrt", ".png", ".jpg", ".jpeg"})
+"""How files end that are imagery and no recipe, in lower case."""
 
 
 def _batch_size(value: object) -> object:
@@ -136,20 +138,32 @@ def recipe_path(name_or_path: str) -> Path:
         The path.
 
     Raises:
-        RecipeError: There is no such recipe; the nearest name is given.
+        RecipeError: There is no such recipe, and the nearest name is given; or it is
+            imagery.
     """
     built_in = RECIPES / f"{name_or_path}.toml"
     if name_or_path in list_recipes():
         return built_in
     path = Path(name_or_path)
+    known = f"Recipes: {', '.join(list_recipes())}"
+    if path.suffix.lower() in IMAGES:
+        raise RecipeError(
+            f"{name_or_path} is an image, and the recipe comes first: areca run RECIPE "
+            f"--catalog {name_or_path}. {known}"
+        )
     if path.is_file():
         return path
-    near = difflib.get_close_matches(name_or_path, list_recipes(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else "give a name or a TOML file."
-    raise RecipeError(
-        f"there is no recipe {name_or_path!r}; {hint} "
-        f"Recipes: {', '.join(list_recipes())}"
+    if path.is_dir():
+        raise RecipeError(
+            f"{name_or_path} is a folder, and the recipe comes first: areca run RECIPE "
+            f"--catalog {name_or_path}. {known}"
+        )
+    begun = [name for name in list_recipes() if name.startswith(name_or_path)]
+    near = begun or difflib.get_close_matches(
+        name_or_path, list_recipes(), n=1, cutoff=0.4
     )
+    hint = f"did you mean {near[0]}?" if near else "give a name or a TOML file."
+    raise RecipeError(f"there is no recipe {name_or_path!r}; {hint} {known}")
 
 
 def read_recipe(

@@ -135,10 +135,10 @@ def calibration_of(
         why = why or "the model was not scored on test ground"
         return None, f"no interval of counts: {why}"
     return counts, (
-        f"interval of counts: {counts.level:.0%}, from the test ground of "
-        f"{run.request['model']['name']} ({counts.n_found} found, {counts.n_confirmed} "
-        f"with a label; {counts.n_true} labelled, {counts.n_matched} found), if this "
-        "ground is like that"
+        f"interval of counts: {counts.level:.0%}, if this ground is like the test "
+        f"ground of {run.request['model']['name']}: of {counts.n_found:,} objects that "
+        f"the model found there {counts.n_confirmed:,} have a label, and of "
+        f"{counts.n_true:,} labels that count {counts.n_matched:,} were found"
     )
 
 

@@ -22,6 +22,7 @@ from areca.runs.folder import write_atomically
 from areca_pipelines.run_reading import calibration_of, open_run, state_notes
 from areca_pipelines.summary_ground import Ground
 from areca_pipelines.summary_map import draw_map, sheet_of
+from areca_pipelines.summary_place import check_zones_meet, zone_notes
 from areca_pipelines.summary_planting import Planting, some_rows
 
 if TYPE_CHECKING:
@@ -78,15 +79,20 @@ def summarize_run(request: SummaryRequest) -> SummaryResult:
     Returns:
         The table, and what to say about it.
     """
-    request.division.check()
+    division = request.division
+    division.check()
     _check_targets(request)
     run = open_run(request.source)
     notes = state_notes(run)
     calibration, why = calibration_of(run, request.model)
     notes.append(why)
     objects = _read(request.source, run)
-    ground = Ground.of(request.division, objects)
+    ground = Ground.of(division, objects)
+    if ground.zones is not None:
+        check_zones_meet(ground.zones, cast("Path", division.zones), objects, run)
     table = ground.sum_up(objects, SummaryOptions(calibration=calibration))
+    if ground.zones is not None:
+        notes += zone_notes(table, ground.zones, division.name)
     result = SummaryResult(table=table, notes=notes)
     with TemporaryDirectory(prefix="areca-") as scratch:
         planting = Planting.of(

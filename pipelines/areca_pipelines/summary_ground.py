@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import geopandas as gpd
 import numpy as np
+from dask.base import compute
 
 from areca.errors import InputError
 from areca.measures import SummaryOptions, summarize, summarize_cells
 from areca.measures.files import read_vector, require_file_crs
+from areca.measures.tally import NEEDED
+from areca.runs.folder import RunFolder
+from areca_pipelines.naming import said_as
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import dask_geopandas as dgpd
 
+OPTIONS = {"size_m": "--cells", "h3_resolution": "--h3"}
+"""What arguments of `areca.summarize_cells` are called here."""
+HALF_TURN = 180.0
 ANY_METRES = "EPSG:6933"
 """CRS of cells where no shape tells a UTM zone: equal-area, the world over."""
 
@@ -47,6 +54,11 @@ class Division:
             )
         if self.name is not None and self.zones is None:
             raise InputError("--name is a column of the zones: it goes with --zones")
+        if self.zones is not None and RunFolder(self.zones).request.exists():
+            raise InputError(
+                f"--zones {self.zones} is a run, and no polygons; the run comes first: "
+                f"areca summary {self.zones} --zones FILE"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +103,14 @@ class Ground:
             name = self.division.name
             table = summarize(objects, self.zones, name=name, options=options)
         else:
-            table = summarize_cells(
-                objects,
-                size_m=self.division.size_m,
-                h3_resolution=self.division.h3_resolution,
-                crs=self.crs,
-                options=options,
-            )
+            with said_as(OPTIONS):
+                table = summarize_cells(
+                    objects,
+                    size_m=self.division.size_m,
+                    h3_resolution=self.division.h3_resolution,
+                    crs=self.crs,
+                    options=options,
+                )
         if isinstance(table, gpd.GeoDataFrame):
             return table
         computed: gpd.GeoDataFrame = table.compute(scheduler="threads")
@@ -108,21 +121,44 @@ def _metric_crs(objects: dgpd.GeoDataFrame) -> str | None:
     """Return the UTM zone of objects in degrees; None where the CRS has metres.
 
     Raises:
-        InputError: they lie where there is none, near a pole.
+        InputError: they lie where there is none, near a pole, or all around the globe.
     """
     if not objects.crs.is_geographic:
         return None
     parts = gpd.GeoSeries(objects.spatial_partitions, crs=objects.crs)
-    if not np.isfinite(parts.total_bounds).all():
+    west, south, east, north = map(float, parts.total_bounds)
+    if not np.isfinite([west, south, east, north]).all():
         return ANY_METRES
+    if east - west > HALF_TURN:
+        west, east = _across(objects)
+    middle = ((west + east) / 2 + HALF_TURN) % (2 * HALF_TURN) - HALF_TURN
+    place = gpd.GeoSeries.from_xy([middle], [(south + north) / 2], crs=objects.crs)
     try:
-        return str(cast("Any", parts).estimate_utm_crs())
+        return str(cast("Any", place).estimate_utm_crs())
     except RuntimeError as error:
-        _, south, _, north = parts.total_bounds
         raise InputError(
             f"objects at {south:g} to {north:g} degrees north lie in no UTM zone for "
             "square cells; take --h3, or give the table in a CRS with metres"
         ) from error
+
+
+def _across(objects: dgpd.GeoDataFrame) -> tuple[float, float]:
+    """Return west and east of objects on both sides of the antimeridian, 0 to 360.
+
+    Bounds cannot tell them from objects all around the globe, so that their centres are
+    read.
+
+    Raises:
+        InputError: they lie all around the globe.
+    """
+    lon = cast("Any", objects)[NEEDED[0]] % (2 * HALF_TURN)
+    west, east = (float(end) for end in compute(lon.min(), lon.max()))
+    if east - west > HALF_TURN:
+        raise InputError(
+            "objects lie on more than half the globe, which no UTM zone for square "
+            "cells holds; take --h3, or give the table in a CRS with metres"
+        )
+    return west, east
 
 
 def read_zones(path: Path) -> gpd.GeoDataFrame:

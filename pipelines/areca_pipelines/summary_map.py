@@ -137,7 +137,7 @@ def _key(
     if alone:
         key.append((f"{alone:,} without a neighbour in reach", ALONE_GREY))
     if gaps is not None:
-        key.append((f"{len(gaps):,} places without a plant, rings", GAP_RED))
+        key.append((f"{len(gaps):,} gaps (places without a plant), rings", GAP_RED))
     return key
 
 
@@ -237,7 +237,7 @@ def _draw_zones(picture: Image.Image, table: gpd.GeoDataFrame, sheet: Sheet) -> 
             f"{row['count']:,}",
         ]
         if gaps:
-            lines[2] += f", {row['gaps']:,} missing"
+            lines[2] += f", {row['gaps']:,} gaps"
         lines = [line for line in lines if font.getlength(line) < room - 4]
         words = "\n".join(lines)
         if words:

@@ -9,6 +9,7 @@ import numpy as np
 
 from areca.exports.geoparquet import open_lazy
 from areca.measures import find_gaps, spacing, write_objects
+from areca.measures.planted import PLANTED, SPACED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from areca_pipelines.summary_ground import Ground
 
-SPACED = ("center_lon", "center_lat", "nearest_m")
-"""Columns of the spacing that a summary uses."""
+KEPT = ("center_lon", "center_lat", *SPACED)
+"""Columns of the spacing that a summary and its map use."""
+AT = 4
+"""Where columns of the planting stand: after those of number and ground."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class Planting:
     """
 
     spacing: dgpd.GeoDataFrame | None = None
-    """Columns `SPACED` of each object; None where nobody asks for it."""
+    """Columns `KEPT` of each object; None where nobody asks for it."""
     gaps: dgpd.GeoDataFrame | None = None
     """Missing plants; None where nobody asks for them."""
 
@@ -51,7 +54,7 @@ class Planting:
         """
         around = None
         if spaced:
-            columns = [*SPACED, objects.geometry.name]
+            columns = [*KEPT, objects.geometry.name]
             around = _kept(cast("Any", spacing(objects))[columns], scratch / "spacing")
         missing = _kept(find_gaps(objects), scratch / "gaps") if gaps else None
         return cls(spacing=around, gaps=missing)
@@ -66,21 +69,23 @@ class Planting:
         Returns:
             What to say about it.
         """
-        # Sizes are what a summary has quantiles of; here it is the distance.
-        near = cast("Any", self.spacing).assign(area_m2=np.nan)
-        distances = ground.sum_up(near.rename(columns={"nearest_m": "radius_m"}))
+        nothing = {"area_m2": np.nan, "radius_m": np.nan}
+        planted = ground.sum_up(cast("Any", self.spacing).assign(**nothing))
         gaps = cast("Any", self.gaps)
-        found = ground.sum_up(gaps.assign(area_m2=np.nan, radius_m=np.nan))
+        found = ground.sum_up(gaps.assign(**nothing))
         key = table.columns[0]
         order = table[key]
-        median = distances.set_index(key)["radius_median_m"].reindex(order)
         missing = found.set_index(key)["count"].reindex(order).fillna(0)
-        table.insert(4, "nearest_median_m", median.to_numpy())
-        table.insert(5, "gaps", missing.to_numpy(np.int64))
+        table.insert(AT, "gaps", missing.to_numpy(np.int64))
+        # A table of `areca.spacing`, or zones, may have columns of these names.
+        table.drop(columns=[n for n in PLANTED if n in table], inplace=True)
+        for place, name in enumerate(PLANTED, start=AT):
+            values = planted.set_index(key)[name].reindex(order)
+            table.insert(place, name, values.to_numpy())
         elsewhere = len(gaps) - int(table["gaps"].sum())
         if elsewhere <= 0 or ground.zones is not None:  # which tell what lies outside
             return []
-        return [f"{elsewhere:,} missing plants lie in cells without objects"]
+        return [f"{elsewhere:,} gaps lie in cells without objects"]
 
 
 def _kept(table: dgpd.GeoDataFrame, folder: Path) -> dgpd.GeoDataFrame:

@@ -52,8 +52,21 @@ BAD = {
         {"name": "a.shp"},
         "a.shp does not tell",
     ),
-    "raster format": (lambda _: draw_objects(6), {"format": "cog"}, "export_raster"),
-    "no images": (lambda _: draw_objects(6), {"format": "coco"}, "none is given"),
+    "raster format": (
+        lambda _: draw_objects(6),
+        {"format": "cog", "name": "a.tif"},
+        "export_raster",
+    ),
+    "no images": (
+        lambda _: draw_objects(6),
+        {"format": "coco", "name": "a.json"},
+        "none is given",
+    ),
+    "another suffix": (
+        lambda _: draw_objects(6),
+        {"format": "csv"},
+        "a.gpkg is called gpkg and the format is csv",
+    ),
     "no such path": (lambda folder: folder / "nothing", {}, "there is no"),
     "empty folder": (lambda folder: folder, {}, "cannot be read as a table of shapes"),
     "damaged file": (unfit_file, {}, "cannot be read as GeoParquet"),
@@ -74,7 +87,7 @@ BAD = {
     ),
     "no item": (
         lambda _: draw_objects(6).drop(columns="item_id"),
-        {"format": "coco", "options": {"images": (1,)}},
+        {"format": "coco", "name": "a.json", "options": {"images": (1,)}},
         "needs the column 'item_id'",
     ),
 }

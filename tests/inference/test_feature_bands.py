@@ -61,7 +61,7 @@ def test_without_their_halo_features_would_change_objects(world, monkeypatch):
 def test_a_run_reads_the_bands_that_are_needed_and_finds_the_same(world, tmp_path):
     scene, cube, model = world
     request = run_request(scene, model, block_tiles=2)
-    assert request.plan.bands == ("red", "green")
+    assert request.plan.imagery.bands == ("red", "green")
     with open_client("threads") as client:
         done = run_census(request, tmp_path / "run", client=client, progress=quiet)
     expected, _ = predicted(cube, model, block_tiles=2)

@@ -213,8 +213,18 @@ def test_nothing_to_read_is_named(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
     with pytest.raises(
         InputError, match=r"plain\.parquet cannot be read as GeoParquet"
-    ):
+    ) as caught:
         read_objects(tmp_path / "plain.parquet")
+    assert ".." not in str(caught.value)
+
+
+def test_the_folder_of_a_run_stands_for_its_objects(tmp_path):
+    table = crowns(count=30)
+    write_objects(table, tmp_path / "k" / "objects" / "part-00000.parquet")
+    (tmp_path / "k" / "blocks").mkdir()
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "k" / "blocks" / "0_0.parquet")
+
+    same_rows(read_objects(tmp_path / "k"), table)
 
 
 def test_an_address_of_fsspec_works_as_a_path():

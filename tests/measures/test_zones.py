@@ -5,6 +5,7 @@ import pandas as pd
 import pyproj
 import pytest
 import shapely
+from plantations import draw_plantation, on_the_ground
 
 import areca
 from areca.errors import GridError, InputError
@@ -332,3 +333,46 @@ def test_a_table_without_a_crs_is_refused():
 def test_edges_of_a_histogram_must_ascend():
     with pytest.raises(InputError, match="ascending"):
         SummaryOptions(radius_edges_m=(4.0, 2.0))
+
+
+def palms():
+    """A small triangular plantation in two zones, with its spacing."""
+    plants, *_ = draw_plantation("triangular", half_width_m=70)
+    discs = on_the_ground(plants).to_crs(32648)
+    west, south, east, north = discs.total_bounds
+    middle = west + 0.4 * (east - west)
+    halves = shapely.box([west, middle], south, [middle, east], north)
+    zones = gpd.GeoDataFrame({"plot": ["w", "e"]}, geometry=halves, crs=32648)
+    return areca.spacing(measure(discs)), zones
+
+
+def test_a_table_of_spacing_tells_how_plants_stand():
+    table, zones = palms()
+
+    found = areca.summarize(table, zones).set_index("zone").drop("without a place")
+    lazy = areca.summarize(split(table.sample(frac=1, random_state=1), 5), zones)
+
+    joined = table.sjoin(zones).groupby("plot")
+    for name, part in joined:
+        row, kinds = found.loc[name], part["pattern"].value_counts()
+        for column, source in (
+            ("plant_spacing_median_m", "plant_spacing_m"),
+            ("nearest_median_m", "nearest_m"),
+        ):
+            assert row[column] == pytest.approx(part[source].median(), abs=1e-3)
+        assert row["pattern"] == kinds.index[0] == "triangular"
+        assert row["pattern_share"] == kinds.iloc[0] / len(part)
+    assert found.loc["outside all zones", "pattern"] is None
+    assert found["plant_spacing_median_m"].iloc[0] == pytest.approx(9.0, abs=0.1)
+    assert found["nearest_median_m"].iloc[0] < 8.9
+    whole = lazy.compute(scheduler="sync")
+    assert list(lazy.columns) == list(whole.columns)
+    assert bits(whole) == bits(areca.summarize(table, zones))
+
+
+def test_zones_are_named_by_their_only_text():
+    table, zones = palms()
+
+    assert areca.summarize(table, zones)["zone"].iloc[0] == "w"
+    numbered = areca.summarize(table, zones.assign(crop="palm"))["zone"]
+    assert numbered.iloc[0] == "0"

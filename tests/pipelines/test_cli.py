@@ -128,6 +128,8 @@ BAD = {
     ),
     "bad value": ({"recipe": "value.toml"}, "options.batch_size is 0"),
     "unknown recipe": ({"recipe": "oil_palm_cencus"}, "did you mean oil_palm_census"),
+    "begun recipe": ({"recipe": "oil_palm"}, "did you mean oil_palm_census"),
+    "swapped": ({"recipe": "scene.tif"}, "is an image, and the recipe comes first"),
     "missing band": ({"recipe": "bands.toml"}, "nir"),
     "no catalogue": ({"catalog": "nowhere/catalog.json"}, "nowhere/catalog.json"),
     "no JSON": ({"catalog": "broken.json"}, "broken.json"),
@@ -280,6 +282,7 @@ def test_settings_replace_values_of_the_recipe(served, tmp_path):
         (["run", "tree_crown_demo", "--out", "x", "--set", "aoi=1"], "with --aoi"),
         (["run", "tree_crown_demo", "--out", "s3://bucket/run"], "object store"),
         (["measure", "nothing.gpkg"], "no file"),
+        (["measure", "nothing.gpkg", "--pixel", "-1"], "--pixel is -1"),
     ],
 )
 def test_words_that_make_no_sense_are_one_line_and_code_2(words, says, capsys):
@@ -325,7 +328,9 @@ def test_measure_writes_the_measures_of_any_vector_file(tmp_path, capsys, monkey
 
     out = areca.read_objects("discs.measured.parquet")
     assert out["radius_m"][0] == pytest.approx(5 / 0.9996, rel=1e-3)
-    assert "1 objects" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "1 objects" in shown
+    assert "replaced" not in shown
 
 
 @pytest.fixture

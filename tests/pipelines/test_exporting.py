@@ -301,6 +301,10 @@ def test_a_run_with_holes_is_exported_and_says_so(demo, tmp_path, capsys):
 BAD = {
     "unknown format": (["{demo}", "--format", "geopakage"], "did you mean"),
     "unknown suffix": (["{demo}", "--out", "a.shp"], "a.shp does not tell its format"),
+    "another suffix": (
+        ["{demo}", "--format", "gpkg", "--out", "a.geojson"],
+        "a.geojson is called geojson and the format is gpkg; .* suffix .gpkg",
+    ),
     "neither": (["{demo}"], "name a format .* or a file"),
     "nothing there": (["nowhere", "--format", "csv"], "there is no nowhere"),
     "no run": (["empty", "--format", "csv"], "empty is no run folder"),

@@ -115,6 +115,30 @@ def test_nothing_but_nodata_is_said_and_no_error(tmp_path, capsys):
     assert "no pixel is of a class that is wanted" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["out.parquet", "parts"])
+def test_what_is_there_is_replaced_only_if_asked(classes, tmp_path, name, capsys):
+    out = tmp_path / name
+    assert run(classes, "--out", out) == 0
+    before = sorted_bytes(gpd.read_parquet(out))
+
+    assert run(classes, "--out", out, "--classes", 2) == 2
+    assert re.search(f"{name} exists.*--overwrite", capsys.readouterr().err)
+    assert sorted_bytes(gpd.read_parquet(out)).equals(before)
+    assert run(classes, "--out", out, "--classes", 2, "--overwrite") == 0
+
+    assert set(gpd.read_parquet(out)["label"]) == {2}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["classes.tif", name]
+
+
+def test_a_class_that_is_not_there_is_told_with_those_that_are(
+    classes, tmp_path, capsys
+):
+    assert run(classes, "--classes", 9, "--out", tmp_path / "out.parquet") == 0
+
+    holds = ", ".join(map(str, np.unique(LABELS)))
+    assert f"the raster holds {holds}" in capsys.readouterr().out
+
+
 def bad_inputs(folder):
     """Words and what the line of complaint must say, by what is wrong."""
     labels = raster(LABELS)
@@ -126,7 +150,8 @@ def bad_inputs(folder):
     (folder / "full").mkdir()
     (folder / "run").mkdir()
     (folder / "run" / "run.json").write_text("{}")
-    good = folder / "classes.tif"
+    good, bare = folder / "classes.tif", folder / "bare.tif"
+    labels.drop_vars("spatial_ref").rio.to_raster(bare)
     return {
         "no file": ([folder / "none.tif"], "there is no"),
         "text": ([folder / "words.txt"], "cannot be read as a raster"),
@@ -138,6 +163,8 @@ def bad_inputs(folder):
         "no rasters": ([folder / "run"], "has no rasters.zarr"),
         "connectivity": ([good, "--connectivity", 5], "connectivity=5"),
         "class": ([good, "--classes", "palm"], "names none"),
+        "no CRS": ([bare], r"bare.tif has no CRS.*gdal_translate -a_srs"),
+        "negative": ([good, "--min-area", -1], "--min-area=-1"),
         "options": ([good, "--simplify", 1, "--regularize", 1], "only one of the two"),
         "format": ([good, "--out", folder / "a.gpkg"], "GeoParquet.*areca export"),
         "target": ([good, "--out", folder / "words.txt"], "is a file already"),

@@ -110,8 +110,21 @@ def test_counts_carry_the_interval_of_the_model_of_the_run(demo, quarters, capsy
     assert table["count_low"].tolist() == low.tolist()
     assert table["count_high"].tolist() == high.tolist()
     shown = capsys.readouterr()
-    assert "interval of counts: 95%, from the test ground of tree-crown" in shown.err
+    assert "counts: 95%, if this ground is like the test ground of tree" in shown.err
+    assert "of 72 objects that the model found there 52 have a label" in shown.err
+    assert "of 93 labels that count 54 were found" in shown.err
     assert f"{low[0]} to {high[0]}" in shown.out
+
+
+def test_a_run_folder_is_measured_as_its_objects(demo, objects, capsys):
+    assert call("measure", demo, "--out", "again.parquet") == 0
+
+    again = areca.read_objects("again.parquet").set_index("object_id")
+    expected = objects.set_index("object_id")["area_m2"][again.index]
+    np.testing.assert_allclose(again["area_m2"], expected, rtol=1e-9)
+    shown = capsys.readouterr().out
+    assert "replaced the file's own area_m2, perimeter_m, center_x" in shown
+    assert "radius_method" not in shown
 
 
 def with_options(demo, folder, **options):
@@ -226,7 +239,14 @@ def test_a_plantation_has_spacing_and_gaps(plantation, capsys):
     cells = np.floor(np.column_stack([at.x, at.y]) / 100)
     column, row = map(int, cell["cell"].split("_"))
     assert cell["gaps"] == (cells == [column, row]).all(axis=1).sum() > 0
-    assert "missing" in capsys.readouterr().out
+    assert cell["plant_spacing_median_m"] == pytest.approx(SPACING, rel=0.02)
+    assert cell["nearest_median_m"] < cell["plant_spacing_median_m"] - 0.2
+    assert (cell["pattern"], cell["pattern_share"] > 0.8) == ("triangular", True)
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("gaps", "planting", "nearest"))
+    assert f"{cell['plant_spacing_median_m']:.2f}" in shown
+    assert "triangular" in shown
+    assert f"{cell['pattern_share']:.0%}" in shown
 
 
 def test_gaps_in_cells_without_plants_are_told(plantation, capsys):
@@ -236,7 +256,7 @@ def test_gaps_in_cells_without_plants_are_told(plantation, capsys):
     missing, cells = pd.read_csv("a.csv"), pd.read_csv("b.csv")
     elsewhere = len(missing) - cells["gaps"].sum()
     assert elsewhere > 10  # most cells of 5 m hold one palm or none
-    note = f"{elsewhere} missing plants lie in cells without objects"
+    note = f"{elsewhere} gaps lie in cells without objects"
     assert note in capsys.readouterr().err
     assert {"center_lon", "center_lat", "spacing_m", "support"} <= set(missing.columns)
 
@@ -313,9 +333,59 @@ def test_all_columns_fit_a_line_of_80(demo, quarters, capsys, monkeypatch):
     words = ("--zones", quarters, "--name", "plot", "--plantation")
     assert call("summary", demo, *words) == 0
 
-    heading, *rows = capsys.readouterr().out.splitlines()
-    assert all(word in heading for word in ("interval", "missing", "nearest, m"))
-    assert [row.split()[0] for row in rows] == [*"abcd", "outside", "nowhere"]
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = " ".join(lines)
+    assert all(word in shown for word in ("interval", "gaps", "planting", "nearest"))
+    names = [line.split("  ")[0].split()[0] for line in lines if line[0] != " "]
+    assert [n for n in names if len(n) == 1 or n == "outside"] == [*"abcd", "outside"]
+    assert "without a place" not in shown
+
+
+def test_how_plants_stand_fits_a_line_of_80(capsys, monkeypatch):
+    monkeypatch.setattr(OUT, "width", 80)
+    figures = {"count": 12_345, "count_low": 11_111, "count_high": 12_222,
+               "gaps": 1_436, "zone_area_ha": 1_102.45, "density_per_ha": 122.5,
+               "radius_median_m": 4.31, "plant_spacing_median_m": 9.1,
+               "pattern": "triangular", "pattern_share": 0.98,
+               "nearest_median_m": 8.74}  # fmt: skip
+
+    print_summary(pd.DataFrame({"zone": ["North", "South"]} | figures), [], [])
+
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for figure in ("12,345", "9.10", "triangular", "98%", "8.74"):
+        assert shown.count(figure) == 2
+
+
+def test_zones_without_objects_and_names_are_told(plantation, capsys):
+    path, plants, _ = plantation
+    west, south, east, _ = gpd.read_parquet(path).to_crs(4326).total_bounds
+    corners = gpd.GeoDataFrame(  # the planting is round
+        {"block": ["a", "b"], "planted": ["x", "y"]},
+        geometry=shapely.box([west, east - 1e-5], south, [west + 1e-5, east],
+                             south + 1e-5), crs=4326,
+    )  # fmt: skip
+    corners.to_file("corners.geojson")
+
+    assert call("summary", path, "--zones", "corners.geojson") == 0
+
+    told = capsys.readouterr().err
+    assert f"no object lies in any zone: {len(plants):,} lie outside all zones" in told
+    assert "numbered; name them with --name (columns: block, planted)" in told
+
+
+def test_cells_across_the_antimeridian_lie_in_its_utm_zone():
+    discs = gpd.GeoSeries.from_xy([179.9990, -179.9990, 179.9], [-17.0] * 3, crs=4326)
+    table = gpd.GeoDataFrame(geometry=discs.to_crs(3832).buffer(5.0)).to_crs(4326)
+    table.to_parquet("fiji.parquet")
+
+    assert call("summary", "fiji.parquet", "--cells", 100, "--out", "fiji.gpkg") == 0
+
+    cells = gpd.read_file("fiji.gpkg", layer=0)
+    assert cells.crs == "EPSG:32760"  # the middle lies at 179.95 degrees east
+    assert cells["count"].sum() == 3
+    assert cells["cell_area_ha"].iloc[:3].to_numpy() == pytest.approx(1.0, abs=2e-3)
 
 
 NAMES = ["Block 17 north of the river", "Süd[2]", "Utara-Timur-Laut", "D"]
@@ -434,7 +504,17 @@ BAD = {
     "text": (["{demo}", "--zones", "words.txt"], "cannot be read as zones"),
     "points": (["{demo}", "--zones", "points.gpkg"], "2 of 2 zones are no polygons"),
     "zone name": (["{demo}", "--zones", "{zones}", "--name", "x"], "no column 'x'"),
-    "size": (["{demo}", "--cells", "0"], "at least 0.01 m"),
+    "size": (["{demo}", "--cells", "0"], "--cells is 0.* at least 0.01 m"),
+    "zones elsewhere": (
+        ["{demo}", "--zones", "far.geojson"],
+        r"zones of far.geojson .* nearest image of the run is [\d,.]+ km away.* CRS",
+    ),
+    "zones far from a table": (
+        ["{demo}/objects", "--zones", "far.geojson"],
+        r"nearest object is [\d,.]+ km away",
+    ),
+    "swapped": (["far.geojson", "--zones", "{demo}"], "is a run, .* comes first"),
+    "around the globe": (["globe.gpkg", "--cells", "9"], "half the globe.* --h3"),
     "negative": (["{demo}", "--cells", "-5"], "at least 0.01 m"),
     "near a pole": (["pole.gpkg", "--cells", "9"], "no UTM zone .* take --h3"),
     "no such model": (["{demo}", "--cells", "9", "--model", "typo"], "model 'typo'"),
@@ -446,7 +526,7 @@ BAD = {
         ["{demo}", "--cells", "9", "--out", "a.csv", "--gaps", "empty/../a.csv"],
         "both a.csv",
     ),
-    "resolution": (["{demo}", "--h3", "16"], "h3_resolution is 16"),
+    "resolution": (["{demo}", "--h3", "16"], "--h3 is 16"),
     "no run": (["empty", "--cells", "9"], "empty is no run folder"),
     "nothing": (["nowhere", "--cells", "9"], "there is no nowhere"),
     "unfinished": (["stopped", "--cells", "9"], "stopped has not ended"),
@@ -477,6 +557,10 @@ def places(demo, quarters, tmp_path):
     bare.to_parquet(tmp_path / "bare.parquet")
     pole = gpd.GeoSeries([shapely.box(9, 88, 9.01, 88.01)], crs=4326)
     pole.to_file(tmp_path / "pole.gpkg")
+    far = gpd.GeoSeries([shapely.box(29.68, -82.0, 29.69, -81.9)], crs=4326)
+    far.to_file(tmp_path / "far.geojson")  # latitude first
+    globe = gpd.GeoSeries.from_xy([-100, 10, 90], [1, 2, 3], crs=4326)
+    globe.to_file(tmp_path / "globe.gpkg")
     return {"demo": demo, "zones": quarters}
 
 

@@ -53,6 +53,17 @@ def test_a_low_score_has_another_colour_than_a_high_one():
     assert high[2] > high[0] + 80  # cyan
 
 
+def test_the_line_of_a_circle_grows_with_the_picture():
+    widths = {}
+    for wide in (600, 2400):
+        drawn = draw_objects(
+            ground(400, wide), np.array([[200.0, 150.0]]), np.array([90.0]),
+            metres_per_pixel=0.2,
+        )  # fmt: skip
+        widths[wide] = changed(drawn, 120)[150, 250:340].sum()
+    assert widths[2400] > 2.5 * widths[600]
+
+
 def test_what_is_unknown_or_far_away_is_not_drawn():
     centres = np.array([[np.nan, 5.0], [50.0, 50.0], [5000.0, 50.0], [50.0, -900.0]])
     radii = np.array([5.0, np.nan, 10.0, 10.0])

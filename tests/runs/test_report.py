@@ -9,6 +9,8 @@ from PIL import Image
 
 from areca.catalog import redact
 from areca.measures import measure, read_objects, write_objects
+from areca.models.handle import load_model
+from areca.runs import present
 from areca.runs.report import (
     Hole,
     InputItem,
@@ -281,3 +283,22 @@ def test_the_radius_is_explained_by_its_method():
 
 def test_the_page_starts_as_html_5():
     assert render_report(context(crowns())).startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("hectares", "shown"),
+    [(400.0, "400.0"), (9.876, "9.88"), (0.16, "0.16"), (0.0371, "0.0371")],
+)
+def test_hectares_have_the_digits_of_a_density(hectares, shown):
+    page = render_report(replace(context(crowns()), searched_m2=hectares * 1e4))
+
+    assert f">{shown}</span> <small>ha" in page
+
+
+def test_a_score_says_which_numbers_stand_behind_it():
+    card = load_model("tree-crown").card
+
+    words = present._grounds(card.scores)
+
+    [line] = [w for name, w in words.items() if name.startswith("OSBS_029")]
+    assert "19 of 61 labels found; 19 of 25 objects found have a label" in line

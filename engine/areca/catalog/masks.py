@@ -34,19 +34,22 @@ class Mask:
 
     Pixels of which the band itself says nothing (its nodata) are missing too.
 
+    Attributes:
+        band: Name of the quality band, any that its item knows.
+        drop: Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or
+            values.
+        scheme: Key of `areca.catalog.quality.SCHEMES`, or a scheme of one's own. Left
+            out: that of the name of the band; for a band of another name what the items
+            tell, in `classification:bitfields` and `classification:classes`.
+
     Example:
         >>> Mask("scl", drop=["cloud", "shadow"]).drop
         ('cloud', 'shadow')
     """
 
     band: str
-    """Name of the quality band, any that its item knows."""
     drop: Sequence[str | int]
-    """Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or values."""
     scheme: str | Scheme | None = None
-    """Key of `areca.catalog.quality.SCHEMES`, or a scheme of one's own. Left out: that
-    of the name of the band; for a band of another name what the items tell, in
-    `classification:bitfields` and `classification:classes`."""
 
     def __post_init__(self) -> None:
         """Refuse what the band cannot show, where that is known already.

@@ -25,32 +25,37 @@ _SECRET = re.compile(r"SECRET|TOKEN|PASSW|KEY|SIGNATURE|CREDENTIAL|USERPWD|HEADE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CubeOptions:
-    """Knobs of `areca.open_cube`."""
+    """Knobs of `areca.open_cube`.
+
+    Attributes:
+        time: `mosaic`: the newest valid pixel of all items, dims (band, y, x).
+
+            `each`: a layer an item, `day`: a layer a solar day (the mosaic of its
+            items), both with dims (time, band, y, x), the oldest first.
+        resampling: Method by name of band, where items are warped; `*` means all other
+            bands of reflectance. Left out: `bilinear`, `average` where pixels become at
+            least twice as large, `nearest` for bands of classes and quality bits.
+        reader: Who reads stored pixels: `direct` (rasterio), or `odc-stac` or
+            `stackstac` of the extra `readers`. All give the same cube; stackstac takes
+            files of one band only.
+        scale_offset: Scale and offset by name of band, in place of what the items tell;
+            `*` means all bands that hold no classes. `{"*": (1, 0)}` gives stored
+            numbers.
+        sign: Signs links when files are opened; no signature is in the cube or its
+            graph.
+        gdal: Options of GDAL, set in every process that reads, such as
+            `{"AWS_REQUEST_PAYER": "requester"}`. Secrets belong in the environment of
+            the workers instead.
+        chunk_px: Edge of a Dask chunk.
+    """
 
     time: TimeMode = "mosaic"
-    """`mosaic`: the newest valid pixel of all items, dims (band, y, x).
-
-    `each`: a layer an item, `day`: a layer a solar day (the mosaic of its items), both
-    with dims (time, band, y, x), the oldest first.
-    """
     resampling: Mapping[str, Method] = field(default_factory=dict)
-    """Method by name of band, where items are warped; `*` means all other bands of
-    reflectance. Left out: `bilinear`, `average` where pixels become at least twice as
-    large, `nearest` for bands of classes and quality bits."""
     reader: str = "direct"
-    """Who reads stored pixels: `direct` (rasterio), or `odc-stac` or `stackstac` of the
-    extra `readers`. All give the same cube; stackstac takes files of one band only."""
     scale_offset: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Scale and offset by name of band, in place of what the items tell; `*` means all
-    bands that hold no classes. `{"*": (1, 0)}` gives stored numbers."""
     sign: Signer | Literal["planetary-computer"] | None = None
-    """Signs links when files are opened; no signature is in the cube or its graph."""
     gdal: Mapping[str, str] = field(default_factory=dict)
-    """Options of GDAL, set in every process that reads, such as
-    `{"AWS_REQUEST_PAYER": "requester"}`. Secrets belong in the environment of the
-    workers instead."""
     chunk_px: int = 2048
-    """Edge of a Dask chunk."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

@@ -37,17 +37,20 @@ MOST_LABELS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """How to export objects."""
+    """How to export objects.
+
+    Attributes:
+        overwrite: Replace a file that is there.
+        style: What a GeoPackage is coloured by, "label" or "score"; None: by label
+            where there are several, else by score where there is one.
+        wkt: Give a CSV the outlines as a last column.
+        images: Images of a COCO file, in order.
+    """
 
     overwrite: bool = False
-    """Replace a file that is there."""
     style: str | None = None
-    """What a GeoPackage is coloured by, "label" or "score"; None: by label where there
-    are several, else by score where there is one."""
     wkt: bool = False
-    """Give a CSV the outlines as a last column."""
     images: tuple[ImageGrid, ...] = ()
-    """Images of a COCO file, in order."""
 
     def __post_init__(self) -> None:
         if self.style not in {None, *STYLES}:

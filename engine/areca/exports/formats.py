@@ -73,7 +73,8 @@ def choose_format(name: str | None, target: Path) -> Format:
         target: The file to write.
 
     Raises:
-        InputError: There is no such format, or the file's suffix names none.
+        InputError: There is no such format, or the file's suffix names none, or
+            another one.
     """
     known = ", ".join(FORMATS)
     if name is None:
@@ -88,4 +89,11 @@ def choose_format(name: str | None, target: Path) -> Format:
         near = get_close_matches(name, FORMATS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"format {name!r} is unknown; {hint}Formats are {known}")
+    suffix = target.suffix.lower()
+    others = [one.name for one in FORMATS.values() if one.suffix == suffix]
+    if others and name not in others:
+        raise InputError(
+            f"{target.name} is called {others[0]} and the format is {name}; give the "
+            f"file the suffix {FORMATS[name].suffix}, or leave the format out"
+        )
     return FORMATS[name]

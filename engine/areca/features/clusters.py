@@ -42,18 +42,23 @@ classes of one value, such as burnt-out roofs, can be told apart too."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """How `areca.fit_clusters` finds classes."""
+    """How `areca.fit_clusters` finds classes.
+
+    Attributes:
+        classes: How many, 2 to 254; fewer remain when some are too small.
+        min_class_size: Pixels of the sample that a class has at least; None for 10 a
+            band. The smallest class that has fewer is given up, its pixels go to
+            others, and so on.
+        sample_interval: One pixel of every block of so many rows and columns is looked
+            at, counted from the origin of the grid.
+        iterations: How often the means move at most, each time until a class is given
+            up.
+    """
 
     classes: int
-    """How many, 2 to 254; fewer remain when some are too small."""
     min_class_size: int | None = None
-    """Pixels of the sample that a class has at least; None for 10 a band. The smallest
-    class that has fewer is given up, its pixels go to others, and so on."""
     sample_interval: int = 10
-    """One pixel of every block of so many rows and columns is looked at, counted from
-    the origin of the grid."""
     iterations: int = 20
-    """How often the means move at most, each time until a class is given up."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes < NODATA:

@@ -13,25 +13,28 @@ from areca.features.mean_shift import MeanShift
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentOptions:
-    """How `areca.fit_segments` divides a region."""
+    """How `areca.fit_segments` divides a region.
+
+    Attributes:
+        spectral_radius: Pixels that are alike lie no further apart: the Euclidean
+            distance over all bands, in their unit.
+        spatial_radius: How far mean shift looks each time, pixels.
+        iterations: How often mean shift moves all pixels.
+        join_distance: Neighbours that lie no further apart after mean shift are one
+            segment; None for half the spectral radius.
+        max_segment_size: Pixels; larger segments are cut along the lines of a lattice,
+            into cells that have no more. None for no limit.
+        min_segment_size: Pixels; smaller segments, and what is left of those that are
+            cut, go to the neighbour that they differ least from at the border, which
+            may then have more than the largest size. One without a neighbour stays.
+    """
 
     spectral_radius: float
-    """Pixels that are alike lie no further apart: the Euclidean distance over all
-    bands, in their unit."""
     spatial_radius: int = 3
-    """How far mean shift looks each time, pixels."""
     iterations: int = 5
-    """How often mean shift moves all pixels."""
     join_distance: float | None = None
-    """Neighbours that lie no further apart after mean shift are one segment; None for
-    half the spectral radius."""
     max_segment_size: int | None = None
-    """Pixels; larger segments are cut along the lines of a lattice, into cells that
-    have no more. None for no limit."""
     min_segment_size: int = 1
-    """Pixels; smaller segments, and what is left of those that are cut, go to the
-    neighbour that they differ least from at the border, which may then have more than
-    the largest size. One without a neighbour stays."""
 
     def __post_init__(self) -> None:
         self.stage(("band",))

@@ -15,7 +15,7 @@ from areca.errors import GridError, InputError
 from areca.measures.places import WGS84
 from areca.measures.table import measure, require_crs
 from areca.measures.tally import NOWHERE, SummaryOptions, total_of
-from areca.measures.zones import ground_area_m2
+from areca.measures.zones import NOWHERE_NAME, ground_area_m2
 from areca.tiles.earth import earth_of
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def _metres_per_unit(grid: pyproj.CRS, side: float) -> float:
     if earth.to_angles is None:
         raise GridError(
             f"cells of {side:g} m cannot lie in {grid.name!r}, which has degrees. Give "
-            "a projected CRS, for example crs=objects.estimate_utm_crs(), or use "
-            "h3_resolution"
+            "a projected CRS, such as objects.estimate_utm_crs(), or use h3_resolution"
         )
     return earth.metres_per_unit
 
@@ -204,7 +203,7 @@ def _cell_table(
     counts = figures.pop("count")
     return gpd.GeoDataFrame(
         {
-            "cell": np.array([*names, "without a place"], object),
+            "cell": np.array([*names, NOWHERE_NAME], object),
             "count": counts,
             "cell_area_ha": hectares,
             "density_per_ha": counts / hectares,
@@ -237,5 +236,5 @@ def _require_h3() -> ModuleType:
     except ModuleNotFoundError as error:
         raise InputError(
             "H3 cells need the package h3ronpy: install areca with the extra cells, "
-            "pip install .[cells], or take square cells (size_m, --cells)"
+            "pip install .[cells], or take square cells instead"
         ) from error

@@ -76,7 +76,8 @@ def read_objects(
     """Read what `write_objects` wrote, a file or a folder.
 
     Args:
-        path: File or folder: local, or any address that fsspec knows.
+        path: File or folder: local, or any address that fsspec knows. The folder of a
+            run (`areca run --out`) stands for its `objects`.
         bbox: West, south, east, north in the CRS of the table: only objects whose
             bounds touch it are read.
         columns: Columns wanted, the geometry among them; all by default.
@@ -88,8 +89,11 @@ def read_objects(
         InputError: there is nothing at this place, or no GeoParquet.
     """
     wanted = None if columns is None else list(columns)
+    objects = Path(path) / "objects"
+    # The folder of a run has other tables too, one a block.
+    place = objects if not is_parquet(Path(path)) and parquet_files(objects) else path
     try:
-        return gpd.read_parquet(str(path), bbox=bbox, columns=wanted)
+        return gpd.read_parquet(str(place), bbox=bbox, columns=wanted)
     except FileNotFoundError as error:
         raise InputError(
             f"{path} does not exist. Give a GeoParquet file, or a folder that "
@@ -97,7 +101,8 @@ def read_objects(
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{path} cannot be read as GeoParquet: {error}. Give a table that "
+            f"{path} cannot be read as GeoParquet: {str(error).rstrip('.')}. Give a "
+            "table that "
             "write_objects made, or convert it with geopandas first."
         ) from error
 

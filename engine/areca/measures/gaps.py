@@ -49,24 +49,29 @@ ROUND_REACH = 2.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapOptions:
-    """What counts as a missing plant."""
+    """What counts as a missing plant.
+
+    Attributes:
+        reach_m: Plants further apart than this are no neighbours; see `spacing`.
+        present_within: A plant within this share of the spacing from where one is
+            expected is that plant, or leaves no room for it: beside tracks, and where
+            rows that do not fit meet, places come out between plants. In real imagery
+            none of 15 places with a plant within 0.5 to 0.68 spacings was a gap, and 95
+            % of all gaps have none within 0.8.
+        support: Least number of neighbours (missing ones of earlier rounds among them)
+            that expect a plant in a place.
+        widest_opening_deg: Widest angle, seen from the gap, in which no plant stands
+            near. Near a straight edge of the planting it is 180 degrees in the last row
+            and 200 or more outside it: a larger value finds missing plants of the last
+            row, and some outside it.
+        rounds: Rows by which a hole is filled from its rim.
+    """
 
     reach_m: float = 30.0
-    """Plants further apart than this are no neighbours; see `spacing`."""
     present_within: float = 0.7
-    """A plant within this share of the spacing from where one is expected is that
-    plant, or leaves no room for it: beside tracks, and where rows that do not fit meet,
-    places come out between plants. In real imagery none of 15 places with a plant
-    within 0.5 to 0.68 spacings was a gap, and 95 % of all gaps have none within 0.8."""
     support: int = 3
-    """Least number of neighbours (missing ones of earlier rounds among them) that
-    expect a plant in a place."""
     widest_opening_deg: float = 150.0
-    """Widest angle, seen from the gap, in which no plant stands near. Near a straight
-    edge of the planting it is 180 degrees in the last row and 200 or more outside it:
-    a larger value finds missing plants of the last row, and some outside it."""
     rounds: int = 3
-    """Rows by which a hole is filled from its rim."""
 
     def __post_init__(self) -> None:
         check_reach(self.reach_m)

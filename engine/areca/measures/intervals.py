@@ -39,18 +39,21 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountCalibration:
-    """How a model scored on test ground, as numbers of trials."""
+    """How a model scored on test ground, as numbers of trials.
+
+    Attributes:
+        n_found: Objects found on the ground.
+        n_confirmed: Those that have a label.
+        n_true: Labels on the ground.
+        n_matched: Those that have an object.
+        level: Probability that an interval shall have.
+    """
 
     n_found: int
-    """Objects found on the ground."""
     n_confirmed: int
-    """Those that have a label."""
     n_true: int
-    """Labels on the ground."""
     n_matched: int
-    """Those that have an object."""
     level: float = 0.95
-    """Probability that an interval shall have."""
 
     def __post_init__(self) -> None:
         sound = 0 <= self.n_confirmed <= self.n_found and self.n_found > 0

@@ -15,28 +15,32 @@ RadiusMethod = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureOptions:
-    """What to measure; the defaults give the columns of `areca.measures.MEASURES`."""
+    """What to measure; the defaults give the columns of `areca.measures.MEASURES`.
+
+    Attributes:
+        rectangle: Whether to find the smallest rectangle around each object (`width_m`,
+            `length_m`, `orientation_deg`). About half of the time goes into it.
+        bounding: Whether to add the columns of `areca.measures.BOUNDING`: bounding and
+            inscribed circle, pole of inaccessibility, calipers, circularity.
+        radius_method: One estimator for all objects, whatever the column
+            `radius_method` says; None keeps what is there and chooses "mask" or
+            "ellipse_of_box" by shape.
+        pixel_m: Size of a pixel on the ground, m, or the name of a column that holds
+            it: adds the columns of `areca.measures.ERRORS`. None takes the column
+            `pixel_m` if there is one.
+        edge_sigma_m: How far the outline of an object as a whole may lie outside or
+            inside the true one, m (one standard deviation, known from an evaluation); 0
+            leaves only the error of pixels. Part of the errors alone.
+        notes: Whether to add the column `measure_note`, which names what was not plain
+            about a geometry (see `areca.measures.notes`).
+    """
 
     rectangle: bool = True
-    """Whether to find the smallest rectangle around each object (`width_m`, `length_m`,
-    `orientation_deg`). About half of the time goes into it."""
     bounding: bool = False
-    """Whether to add the columns of `areca.measures.BOUNDING`: bounding and inscribed
-    circle, pole of inaccessibility, calipers, circularity."""
     radius_method: RadiusMethod | None = None
-    """One estimator for all objects, whatever the column `radius_method` says; None
-    keeps what is there and chooses "mask" or "ellipse_of_box" by shape."""
     pixel_m: float | str | None = None
-    """Size of a pixel on the ground, m, or the name of a column that holds it: adds the
-    columns of `areca.measures.ERRORS`. None takes the column `pixel_m` if there is
-    one."""
     edge_sigma_m: float = 0.0
-    """How far the outline of an object as a whole may lie outside or inside the true
-    one, m (one standard deviation, known from an evaluation); 0 leaves only the error
-    of pixels. Part of the errors alone."""
     notes: bool = False
-    """Whether to add the column `measure_note`, which names what was not plain about a
-    geometry (see `areca.measures.notes`)."""
 
     def __post_init__(self) -> None:
         if self.radius_method not in (None, *get_args(RadiusMethod)):

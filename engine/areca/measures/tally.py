@@ -18,6 +18,8 @@ from dask.dataframe import from_delayed
 from dask.delayed import delayed
 
 from areca.errors import InputError
+from areca.measures.lengths import Lengths
+from areca.measures.planted import Planted, is_spaced
 from areca.measures.table import measure
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ QUANTILES = {
     "radius_p75_m": 0.75,
     "radius_p90_m": 0.9,
 }
-MILLIMETRES, SQUARE_MILLIMETRES, MICROMETRES = 1e3, 1e6, 1e6
+SQUARE_MILLIMETRES, MICROMETRES = 1e6, 1e6
 WORD = 1 << 32
 """Areas are added in two words of 32 bits, as the sum over a continent needs more than
 63 bits."""
@@ -51,12 +53,15 @@ _SUMS = ("count", "shared", "unmeasured", "area_low", "area_high", "radius_um")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOptions:
-    """What a summary tells beyond counts, areas and quantiles."""
+    """What a summary tells beyond counts, areas and quantiles.
+
+    Attributes:
+        calibration: How the model scored on test ground; counts then carry an interval.
+        radius_edges_m: Edges of a histogram of radii, ascending; none is made without.
+    """
 
     calibration: CountCalibration | None = None
-    """How the model scored on test ground; counts then carry an interval."""
     radius_edges_m: tuple[float, ...] = ()
-    """Edges of a histogram of radii, ascending; none is made without."""
 
     def __post_init__(self) -> None:
         edges = np.asarray(self.radius_edges_m, np.float64)
@@ -77,16 +82,9 @@ class Tally:
         )
     )
     """One row a key (zone or cell), whole numbers."""
-    radii: pd.Series[int] = field(
-        default_factory=lambda: pd.Series(
-            0,
-            index=pd.MultiIndex.from_arrays(
-                [np.empty(0, np.int64), np.empty(0, np.int64)]
-            ),
-            dtype=np.int64,
-        )
-    )
-    """Objects by key and radius in millimetres."""
+    radii: Lengths = field(default_factory=Lengths)
+    planted: Planted | None = None
+    """How plants stand; None where the table does not tell."""
 
     @classmethod
     def of(
@@ -122,16 +120,21 @@ class Tally:
                 "radius_um": _whole(radius * MICROMETRES),
             }
         )
-        millimetres = _whole(radius[measured] * MILLIMETRES)
-        ones = pd.Series(1, index=[key[measured], millimetres], dtype=np.int64)
-        return cls(sums=rows.groupby(key).sum(), radii=ones.groupby(level=[0, 1]).sum())
+        spaced = is_spaced(objects.columns)
+        return cls(
+            sums=rows.groupby(key).sum(),
+            radii=Lengths.of(key, radius),
+            planted=Planted.of(objects, row, key) if spaced else None,
+        )
 
     @classmethod
     def join(cls, parts: Sequence[Tally]) -> Tally:
         """Return the sums over all parts, in their order."""
+        planted = [part.planted for part in parts if part.planted is not None]
         return cls(
             sums=pd.concat([part.sums for part in parts]).groupby(level=0).sum(),
-            radii=pd.concat([p.radii for p in parts]).groupby(level=[0, 1]).sum(),
+            radii=Lengths.join([part.radii for part in parts]),
+            planted=Planted.join(planted) if planted else None,
         )
 
     def table(self, keys: NDArray[np.int64], options: SummaryOptions) -> pd.DataFrame:
@@ -145,7 +148,8 @@ class Tally:
             Columns count, shared (objects of this key that are also of another),
             unmeasured (without a radius), area_m2, radius_mean_m, quantiles of the
             radius to the millimetre (interpolated between objects as numpy does), and
-            what the options ask for. NaN where nothing was measured.
+            what the options ask for. NaN where nothing was measured. Then, of a table
+            that tells how plants stand, `areca.measures.planted.PLANTED`.
         """
         sums = self.sums.reindex(keys, fill_value=0)
         area = sums["area_high"].astype(object) * WORD + sums["area_low"].astype(object)
@@ -158,52 +162,18 @@ class Tally:
         known = measured > 0
         table["radius_mean_m"] = np.where(known, mean, np.nan) / np.maximum(measured, 1)
         for name, share in QUANTILES.items():
-            table[name] = self._quantile(keys, share)
+            table[name] = self.radii.quantile(keys, share)
         if options.calibration is not None:
             counts = table["count"].to_numpy(np.int64)
             low, high = options.calibration.interval(counts)
             table["count_low"], table["count_high"] = low, high
         if options.radius_edges_m:
-            for name, values in self._bars(keys, options.radius_edges_m).items():
+            bars = self.radii.histogram(keys, options.radius_edges_m)
+            for name, values in zip(_bars(options.radius_edges_m), bars.T, strict=True):
                 table[name] = values
+        if self.planted is not None:
+            table = table.join(self.planted.table(keys))
         return table
-
-    def _quantile(self, keys: NDArray[np.int64], share: float) -> NDArray[np.float64]:
-        """Return a quantile of the radii of each key, m."""
-        key = self.radii.index.get_level_values(0).to_numpy(np.int64)
-        millimetres = self.radii.index.get_level_values(1).to_numpy(np.int64)
-        until = np.cumsum(self.radii.to_numpy(np.int64))
-        start, end = (np.searchsorted(key, keys, side) for side in ("left", "right"))
-        before = np.concatenate([[0], until])[start]
-        last = np.concatenate([[0], until])[end] - before - 1
-        found = np.full(len(keys), np.nan)
-        some = last >= 0
-        rank = share * last[some]
-        lower, upper = (
-            millimetres[np.searchsorted(until, before[some] + whole, side="right")]
-            for whole in (np.floor(rank).astype(int), np.ceil(rank).astype(int))
-        )
-        found[some] = (lower + (upper - lower) * (rank % 1)) / MILLIMETRES
-        return found
-
-    def _bars(
-        self, keys: NDArray[np.int64], edges: tuple[float, ...]
-    ) -> dict[str, NDArray[np.int64]]:
-        """Return the histogram of each key: columns by name, shape (n,)."""
-        key = self.radii.index.get_level_values(0).to_numpy(np.int64)
-        millimetres = self.radii.index.get_level_values(1).to_numpy(np.int64)
-        borders = np.rint(np.asarray(edges) * MILLIMETRES)
-        bar = np.searchsorted(borders, millimetres, side="right")
-        counts = pd.Series(self.radii.to_numpy(np.int64)).groupby([key, bar]).sum()
-        names = [
-            f"radius_under_{edges[0]:g}_m",
-            *(f"radius_{a:g}_to_{b:g}_m" for a, b in itertools.pairwise(edges)),
-            f"radius_from_{edges[-1]:g}_m",
-        ]
-        wide = counts.unstack(fill_value=0).reindex(
-            index=keys, columns=range(len(names)), fill_value=0
-        )
-        return {n: wide[i].to_numpy(np.int64) for i, n in enumerate(names)}
 
 
 class Division(Protocol):
@@ -241,7 +211,8 @@ def total_of(objects: Table, division: Division, options: SummaryOptions) -> Tab
     level: Sequence[Delayed] = [add(part, shared) for part in objects.to_delayed()]
     while len(level) > 1:
         level = [join(level[i : i + FOLD]) for i in range(0, len(level), FOLD)]
-    meta = division.table(Tally(), options).iloc[:0]
+    nothing = Tally(planted=Planted() if is_spaced(objects.columns) else None)
+    meta = division.table(nothing, options).iloc[:0]
     table = tell(shared, level[0], options)
     return cast("Table", from_delayed([table], meta=meta, verify_meta=False))
 
@@ -250,6 +221,15 @@ def _tally(part: gpd.GeoDataFrame, division: Division) -> Tally:
     table = part if set(NEEDED) <= set(part.columns) else measure(part)
     lon, lat = (table[n].to_numpy(np.float64, na_value=np.nan) for n in NEEDED[:2])
     return Tally.of(table, *division.assign(lon, lat))
+
+
+def _bars(edges: tuple[float, ...]) -> list[str]:
+    """Return the names of the columns of a histogram of radii."""
+    return [
+        f"radius_under_{edges[0]:g}_m",
+        *(f"radius_{a:g}_to_{b:g}_m" for a, b in itertools.pairwise(edges)),
+        f"radius_from_{edges[-1]:g}_m",
+    ]
 
 
 def _table(

@@ -142,7 +142,7 @@ def summarize(
         zones: Polygons in any CRS, straight between their vertices there. One across
             the antimeridian is split there, or goes on past 180 degrees.
         name: Column that names the zones; by default `zone`, `name` or `id` where
-            there is one, else their number.
+            there is one, else the only column of text, else their number.
         options: Whether counts carry an interval, histogram of radii.
 
     Returns:
@@ -157,7 +157,11 @@ def summarize(
           `radius_p75_m`, `radius_p90_m` (quantiles to the millimetre), and
           `unmeasured`: objects without a radius,
         - `count_low`, `count_high` with a calibration (see
-          `areca.measures.intervals`), `radius_2_to_4_m`, ... with `radius_edges_m`.
+          `areca.measures.intervals`), `radius_2_to_4_m`, ... with `radius_edges_m`,
+        - of a table of `areca.spacing`: `plant_spacing_median_m` (the planting
+          distance), `pattern` (the most frequent one) and `pattern_share` (its share of
+          all objects here), `nearest_median_m` (to the nearest object, which where
+          plants stand unevenly is less than the planting distance).
 
         Columns of the zones with these names are replaced. Two rows follow, without
         geometry: objects "outside all zones" and objects "without a place".
@@ -221,10 +225,26 @@ def _checked(zones: gpd.GeoDataFrame, name: str | None) -> Zones:
     if turn:
         _check_turns(shapes, turn)
     number = pd.Series(range(len(zones)), index=zones.index)
-    named = name or next((n for n in NAMES if n in zones.columns), None)
+    named = name or naming_column(zones)
     heading = zones.assign(zone=(number if named is None else zones[named]).astype(str))
     heading["zone_area_ha"] = ground_area_m2(gpd.GeoSeries(shapes, crs=crs)) / 1e4
     return Zones(crs=crs.to_wkt(), shapes=shapes, turn=turn, heading=heading)
+
+
+def naming_column(zones: gpd.GeoDataFrame) -> str | None:
+    """Return the column that names zones where nobody says which.
+
+    Args:
+        zones: Zones with their columns.
+
+    Returns:
+        `zone`, `name` or `id`, else the only column of text; None where there is none
+        or more than one.
+    """
+    columns = zones.drop(columns=zones.geometry.name)
+    texts = [str(name) for name in columns if pd.api.types.is_string_dtype(zones[name])]
+    only = texts[0] if len(texts) == 1 else None
+    return next((n for n in NAMES if n in columns), only)
 
 
 def _check_turns(shapes: NDArray[np.object_], turn: float) -> None:

@@ -17,33 +17,38 @@ class PolygonOptions:
     In this order: small regions are left out, holes filled, outlines simplified or
     regularised. Size, holes and right angles are a matter of each region alone;
     simplification is one of all regions together, as they share their borders.
+
+    Attributes:
+        min_area_m2: Regions smaller than this on the ground are left out. Their ground
+            becomes nobody's: it is not given to a neighbour.
+        fill_holes_m2: Holes smaller than this on the ground are filled; `math.inf`
+            fills all. Regions inside such a hole stay objects of their own, and then
+            overlap it: with a `min_area_m2` at least as large there are none.
+        simplify_px: Takes out corners whose triangle with their neighbours is smaller
+            than the square of this, in pixels (Visvalingam and Whyatt 1993; GEOS
+            `coverage_simplify`). A border is simplified once for both sides, so no gaps
+            and no overlaps arise; where three regions meet, and on the lines of fixed
+            cells of 512 pixels, corners stay. From 0.75 on the stairs of oblique edges
+            go; a region of less than about twice as many pixels across becomes a
+            triangle.
+        regularize_px: Draws outlines with right angles along the main direction of each
+            region, for buildings; corners may move by about this many pixels (1 to 2
+            suit buildings of 20 pixels and more). Neighbours may then overlap a little,
+            or part. Outlines that right angles do not fit stay as they are, see the
+            column `regularized`.
+        most_vertices: A region of more vertices stays in pieces, one a block, that
+            share one `object_id` (`is_piece`). Pieces are never left out, filled or
+            regularised.
+        block_px: Edge of the blocks that are worked on: more memory, less overhead, the
+            same polygons. With `simplify_px` a multiple of 512.
     """
 
     min_area_m2: float = 0.0
-    """Regions smaller than this on the ground are left out. Their ground becomes
-    nobody's: it is not given to a neighbour."""
     fill_holes_m2: float = 0.0
-    """Holes smaller than this on the ground are filled; `math.inf` fills all. Regions
-    inside such a hole stay objects of their own, and then overlap it: with a
-    `min_area_m2` at least as large there are none."""
     simplify_px: float = 0.0
-    """Takes out corners whose triangle with their neighbours is smaller than the
-    square of this, in pixels (Visvalingam and Whyatt 1993; GEOS `coverage_simplify`).
-    A border is simplified once for both sides, so no gaps and no overlaps arise; where
-    three regions meet, and on the lines of fixed cells of 512 pixels, corners stay.
-    From 0.75 on the stairs of oblique edges go; a region of less than about twice as
-    many pixels across becomes a triangle."""
     regularize_px: float = 0.0
-    """Draws outlines with right angles along the main direction of each region, for
-    buildings; corners may move by about this many pixels (1 to 2 suit buildings of
-    20 pixels and more). Neighbours may then overlap a little, or part. Outlines that
-    right angles do not fit stay as they are, see the column `regularized`."""
     most_vertices: int = MOST_VERTICES
-    """A region of more vertices stays in pieces, one a block, that share one
-    `object_id` (`is_piece`). Pieces are never left out, filled or regularised."""
     block_px: int = 2048
-    """Edge of the blocks that are worked on: more memory, less overhead, the same
-    polygons. With `simplify_px` a multiple of 512."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

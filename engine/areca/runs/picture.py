@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NO_DATA_GREY = 222
 LINE = (255, 214, 10)
 """Circles without a score: a yellow that neither vegetation nor soil has."""
+LEAST_LINE, LINE_SHARE = 1.8, 1 / 360
+"""Width of circles: pixels, and share of the width of a picture."""
 HOLE_RED = (214, 40, 40)
 WORKING_PIXELS = 40_000_000
 """Most pixels of the enlarged mask that smooth circles are drawn on."""
@@ -99,16 +101,19 @@ def draw_objects(
         legend = round_range(seen)
         colours = colours_of(seen, legend, SCORE_RAMP)
     # A dark rim below the bright line keeps it visible on bright ground.
-    shade = _rings(picture.size, circles, 4.0).point(lambda v: round(v * 0.55))
+    line = _line(width, circles[:, 2])
+    shade = _rings(picture.size, circles, 2.2 * line).point(lambda v: round(v * 0.55))
     picture.paste((0, 0, 0), mask=shade)
     ink = Image.new("RGB", picture.size, LINE)
     pen = ImageDraw.Draw(ink)
     for (x, y, radius), colour in zip(circles.tolist(), colours, strict=True):
-        reach = radius + 3
+        reach = radius + 1.7 * line
         pen.ellipse(
-            (x - reach, y - reach, x + reach, y + reach), outline=colour, width=7
+            (x - reach, y - reach, x + reach, y + reach),
+            outline=colour,
+            width=math.ceil(3.8 * line),
         )
-    picture.paste(ink, mask=_rings(picture.size, circles, 1.8))
+    picture.paste(ink, mask=_rings(picture.size, circles, line))
     draw_furniture(picture, metres_per_pixel, legend, SCORE_RAMP, "score")
     return picture
 
@@ -159,6 +164,16 @@ def overview(
     _hatch(picture, holes_px)
     draw_furniture(picture, metres_per_pixel, legend, ramp, name)
     return picture
+
+
+def _line(width: int, radii: NDArray[np.float64]) -> float:
+    """Return how wide circles are drawn, pixels.
+
+    A page shows every picture equally wide, so the line is a share of the width; it
+    leaves the inside of typical circles free.
+    """
+    typical = float(np.median(radii)) if radii.size else 0.0
+    return max(LEAST_LINE, min(width * LINE_SHARE, typical / 6))
 
 
 def _rings(

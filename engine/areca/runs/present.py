@@ -214,12 +214,22 @@ def _grounds(scores: Mapping[str, Any], name: str = "") -> dict[str, str]:
 def _score_words(score: Mapping[str, Any]) -> str:
     words = [f"recall {score['recall']:.3f}", f"precision {score['precision']:.3f}"]
     if score.get("n_true") is not None:
-        words.append(f"{score['n_true']} labelled, {score['n_found']} found")
+        words += _found_words(score)
     if score.get("radius_bias") is not None:
         words.append(f"radius bias {score['radius_bias']:+.1%}")
     if score.get("centre_error_median_m") is not None:
         words.append(f"centre error {score['centre_error_median_m']:.2f} m (median)")
     return "; ".join(words)
+
+
+def _found_words(score: Mapping[str, Any]) -> list[str]:
+    """Return which numbers stand behind recall and precision."""
+    matched, true, found = (score[name] for name in ("n_matched", "n_true", "n_found"))
+    confirmed = round(score["precision"] * found)
+    return [
+        f"{matched:,} of {true:,} labels found",
+        f"{confirmed:,} of {found:,} objects found have a label",
+    ]
 
 
 def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:

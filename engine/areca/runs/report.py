@@ -182,6 +182,13 @@ def _number(value: float | None, digits: int = 0) -> Markup:
     return Markup('<span data-value="{}">{}</span>').format(repr(value), shown)
 
 
+def _hectares(square_metres: float) -> Markup:
+    """Return ground in hectares, with the digits that a density needs of it."""
+    hectares = square_metres / 1e4
+    digits = 1 if hectares >= 10 else 2 if hectares >= 0.1 else 4
+    return _number(hectares, digits)
+
+
 def _seconds(value: float) -> str:
     """Return a duration as people say it."""
     if value < 60:
@@ -229,6 +236,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
+        "hectares": _hectares,
         "moment": _moment,
         "number": _number,
         "plain": _plain,

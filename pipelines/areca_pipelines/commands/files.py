@@ -13,7 +13,7 @@ app = typer.Typer()
 @app.command("measure")
 def _measure(
     file: Annotated[
-        Path, typer.Argument(help="GeoParquet, GeoPackage, GeoJSON, … with a CRS.")
+        Path, typer.Argument(help="GeoParquet, GeoPackage, … with a CRS; or a run.")
     ],
     *,
     out: Annotated[
@@ -75,8 +75,9 @@ def _measure(
     [bold]areca measure boxes.gpkg --nms 0.4[/bold] drops duplicates first.
 
     Files of any size; only --nms needs one to fit into memory. Columns named as
-    measures (area_m2, radius_m, ...) are replaced. What was not plain about a shape
-    (null, crossing itself, a point, ...) stands in the column measure_note.
+    measures (area_m2, radius_m, ...) are replaced; the screen says which. What was
+    not plain about a shape (null, crossing itself, a point, ...) stands in the column
+    measure_note.
     """
     from areca_pipelines.console import print_measured
     from areca_pipelines.measuring import Suppression, measure_file, measure_options
@@ -147,10 +148,15 @@ def _polygonize(
         int | None, typer.Option(help="Band of a file that has several.")
     ] = None,
     variable: Annotated[str, typer.Option(help="Array of a Zarr group.")] = "label",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there.")
+    ] = False,
 ) -> None:
     """Write the regions of a raster as polygons."""
     from areca.objects import PolygonOptions
+    from areca_pipelines.naming import said_as
     from areca_pipelines.polygonizing import (
+        OPTIONS,
         Layer,
         polygonize_file,
         print_found,
@@ -158,6 +164,13 @@ def _polygonize(
     )
 
     target = out or Path(f"{file.resolve().stem}.polygons.parquet")
+    with said_as(OPTIONS):
+        options = PolygonOptions(
+            min_area_m2=min_area,
+            fill_holes_m2=fill_holes,
+            simplify_px=simplify,
+            regularize_px=regularize,
+        )
     found = polygonize_file(
         file,
         target,
@@ -165,11 +178,7 @@ def _polygonize(
         classes=split_classes(classes),
         nodata=nodata,
         connectivity=connectivity,
-        options=PolygonOptions(
-            min_area_m2=min_area,
-            fill_holes_m2=fill_holes,
-            simplify_px=simplify,
-            regularize_px=regularize,
-        ),
+        options=options,
+        overwrite=overwrite,
     )
     print_found(found, target)

@@ -6,8 +6,9 @@ The first table reads a block of a scene as a census does and runs a model over 
 with four bands, and with four bands and four indices, all standardised: the times of
 reading, of what lies between, and of the passes. The second times `FeatureStack` on one
 padded block in memory: seconds of the processor a megapixel, one thread, median of the
-rounds. The third does so for what takes two passes, beside scikit-learn
-and SciPy where they do the same.
+rounds. The third does so for what takes two passes, beside scikit-learn, SciPy and
+scikit-image where they do the same or the like, and OpenCV where it is installed
+(`uv pip install opencv-python-headless`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ import torch
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
+from skimage.segmentation import quickshift
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.metrics import pairwise_distances_argmin
 
@@ -134,9 +137,40 @@ def print_two_pass(edge: int, rounds: int) -> None:
         "components": lambda: components(even, rule.whole, rule),
         "label of one mask, SciPy": lambda: ndimage.label(even[0] > 128),
     }
+    work |= like_mean_shift(block, shift)
     print(f"\n| two passes | s a megapixel ({edge} x {edge}) |\n|---|---|")
     for name, one in work.items():
         print(f"| {name} | {cost(one, rounds) / (edge**2 / 1e6):.3f} |", flush=True)
+
+
+def like_mean_shift(
+    block: xr.DataArray, shift: MeanShift
+) -> dict[str, Callable[[], object]]:
+    """Return mean shift of three bands, and what others make of the same pixels.
+
+    OpenCV's moves each pixel in space too, among pixels that stay as they were, and
+    takes three bands of 8 bits; scikit-image's quick shift links pixels instead.
+    """
+    three = block.isel(band=slice(3))
+    ours = replace(shift, bands=RGBN[:3])
+    picture = np.ascontiguousarray(
+        np.moveaxis(np.nan_to_num(three.to_numpy()), 0, -1).astype(np.uint8)
+    )
+    arms: dict[str, Callable[[], object]] = {
+        "mean shift of three bands": lambda: ours(three),
+        "quick shift of three bands, scikit-image": lambda: quickshift(
+            picture, kernel_size=3, max_dist=6, ratio=1.0, convert2lab=False
+        ),
+    }
+    if find_spec("cv2"):
+        import cv2  # noqa: PLC0415
+
+        cv2.setNumThreads(1)
+        ends = (cv2.TERM_CRITERIA_COUNT, shift.iterations, 0)
+        arms["mean shift of three bands, OpenCV"] = lambda: cv2.pyrMeanShiftFiltering(
+            picture, shift.spatial_radius, shift.spectral_radius, None, 0, ends
+        )
+    return arms
 
 
 def _class(

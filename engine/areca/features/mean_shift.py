@@ -93,31 +93,41 @@ class MeanShift:
     def _strip(self, values: Values, valid: NDArray[np.bool_]) -> Values:
         """Return the pixels of a strip, moved; in one order, so bits depend on nothing.
 
-        Sums are of what sets neighbours off from the pixel: small numbers lose less.
+        What one pixel of a pair adds to the other it takes from itself, so a pair is
+        looked at once. Sums are of what sets neighbours off: small numbers lose less.
         """
         radius = self.spatial_radius
-        edge = 2 * radius + 1
-        height, width = valid.shape[0] - edge + 1, valid.shape[1] - edge + 1
-        centre = values[:, radius : radius + height, radius : radius + width]
-        total = np.zeros(centre.shape, np.float32)
-        count = np.zeros((height, width), np.float32)
-        off, square = np.empty_like(total), np.empty_like(count)
+        height, width = (side - 2 * radius for side in valid.shape)
+        total = np.zeros((len(values), height, width), np.float32)
+        count = np.ones((height, width), np.float32)  # each pixel itself
         limit = np.float32(self.spectral_radius) ** 2
-        for row in range(edge):
-            for col in range(edge):
-                here = (slice(row, row + height), slice(col, col + width))
-                np.subtract(values[:, *here], centre, out=off)
-                distance = off[0] * off[0]
+        for down in range(radius + 1):
+            for right in range(-radius if down else 1, radius + 1):
+                # All pairs that have a pixel of the strip for an end or the other.
+                east, west = max(right, 0), max(-right, 0)
+                rows = slice(radius - down, radius + height)
+                cols = slice(radius - east, radius + width + west)
+                here = (rows, cols)
+                there = (_moved(rows, down), _moved(cols, right))
+                off = values[:, *there] - values[:, *here]
+                square = off[0] * off[0]
                 for band in off[1:]:
-                    np.multiply(band, band, out=square)
-                    distance += square
-                alike = (distance <= limit) & valid[here]
-                count += alike
+                    square += band * band
+                alike = ((square <= limit) & valid[here] & valid[there]).astype("f4")
                 off *= alike
-                total += off
-        total /= np.maximum(count, 1)
-        total += centre
+                first = (slice(down, None), slice(east, east + width))
+                second = (slice(height), slice(west, west + width))
+                count += alike[first]
+                count += alike[second]
+                total += off[:, *first]
+                total -= off[:, *second]
+        total /= count
+        total += values[:, radius : radius + height, radius : radius + width]
         return total
+
+
+def _moved(part: slice, step: int) -> slice:
+    return slice(part.start + step, part.stop + step)
 
 
 def mean_shift(

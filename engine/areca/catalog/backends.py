@@ -112,7 +112,7 @@ class OdcStac:
         name = _name(file)
         names = ["file" if file.count == 1 else f"file.{b.index}" for b in bands]
         found = odc.stac.load(
-            # pystac takes a name that is no link for a relative path; so it comes later.
+            # pystac would take the name for a relative path; so it comes later.
             [pystac.Item.from_dict(_item(file, scene, "/file.tif"))],
             bands=names,
             geobox=_place(scene, window),

@@ -103,8 +103,11 @@ def _readers(
     if bands is not None:
         check_names(bands)
     for item in items:
-        yield item, partial(
-            _ItemReader, item, trusted_for(item, origin), read_headers=read_headers
+        yield (
+            item,
+            partial(
+                _ItemReader, item, trusted_for(item, origin), read_headers=read_headers
+            ),
         )
 
 

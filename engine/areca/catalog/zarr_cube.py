@@ -12,9 +12,10 @@ from affine import Affine
 from dask.base import compute
 from dask.delayed import delayed
 
+from areca.catalog.hrefs import redact_link
 from areca.catalog.zarr_layout import Layout, layout_of
 from areca.catalog.zarr_place import GRID_MAPPING, write_place
-from areca.catalog.zarr_store import ARRAY, Shard, ZarrStore, edges_of, shards_of
+from areca.catalog.zarr_store import ARRAY, FACTS, Shard, ZarrStore, edges_of, shards_of
 from areca.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ CHUNK_PX = 512
 """Edge of what a reader fetches at once."""
 AT_ONCE = 64
 """Shards in one graph: enough for many workers, and few for the scheduler."""
-FACTS = "areca:layout"
-"""The attribute that says what a stored cube is like."""
 UNITS = "microseconds since 1970-01-01"
 
 
@@ -272,7 +271,8 @@ def _refuse_differences(
     ]
     if differs:
         raise InputError(
-            f"{path} holds another cube ({'; '.join(differs)}); write to a new path"
+            f"{redact_link(path)} holds another cube ({'; '.join(differs)}); write to "
+            "a new path"
         )
 
 

@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from catalog_rasters import draw, make_item
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
 
-from areca.catalog import CubeOptions, Mask, backends, open_cube, search, set_origin
+from areca.catalog import (
+    CubeOptions,
+    Mask,
+    backends,
+    normalise_items,
+    open_cube,
+    search,
+    set_origin,
+)
 from areca.errors import InputError, ReadError
 
 OTHERS = ["odc-stac", "stackstac"]
@@ -101,3 +112,27 @@ def test_readers_read_over_http(write_tiff, file_server, reader):
     bands = ["red", "nir"]
     cube = open_cube(items, bands=bands, options=CubeOptions(reader=reader))
     np.testing.assert_array_equal(cube.values, open_cube(items, bands=bands).values)
+
+
+@pytest.mark.parametrize("reader", OTHERS)
+def test_a_reader_takes_no_vrt_in_place_of_the_geotiff(write_tiff, tmp_path, reader):
+    """A server can answer the second opening otherwise than the first."""
+    ones, private = (np.full((1, 64, 64), value, "uint8") for value in (1, 99))
+    path = write_tiff("public.tif", ones)
+    vrt = tmp_path / "answer"
+    vrt.write_text(
+        '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:32614</SRS>'
+        "<GeoTransform>500000,2,0,5000000,0,-2</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename>'
+        f"{write_tiff('private.tif', private)}</SourceFilename>"
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    (scene,) = normalise_items([make_item(path)], catalog_href=".")
+    backend, window = backends.reader_named(reader), Window(0, 0, 64, 64)
+    with rasterio.open(path, driver="GTiff") as file:
+        assert (backend.read(file, scene, scene.bands, window) == 1).all()
+        vrt.replace(path)
+        with rasterio.open(path) as fooled:
+            assert (fooled.read() == 99).all()
+        with pytest.raises((RasterioError, RuntimeError)):
+            backend.read(file, scene, scene.bands, window)

@@ -139,3 +139,11 @@ def test_a_fault_after_a_redirect_shows_no_secret(
 
 def test_links_of_object_stores_are_left_alone():
     assert links.final_link("s3://bucket/a.tif") == "s3://bucket/a.tif"
+
+
+def test_a_link_is_forgotten_under_any_signature(monkeypatch):
+    link, other = "https://a.org/a.tif", "https://a.org/b.tif?sig=1"
+    ends = {f"{link}?sig=1": "1", f"{link}?sig=2": "2", other: "3"}
+    monkeypatch.setattr(links, "_ends", ends)
+    links.forget_link(link)
+    assert ends == {other: "3"}

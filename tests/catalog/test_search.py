@@ -15,6 +15,7 @@ from areca.catalog import (
     open_cube,
     read_mosaic,
     search,
+    set_origin,
 )
 from areca.errors import AoiError, CatalogError
 
@@ -280,3 +281,43 @@ def test_refused_links_cost_no_request(write_tiff, file_server):
         with pytest.raises(CatalogError, match="refused to read"):
             open_cube([item], bands=["red"])
     assert file_server.requests == []
+
+
+def test_what_a_local_catalogue_links_to_may_name_no_local_file(
+    write_tiff, tmp_path, file_server
+):
+    """The item and, one document further, a catalogue that leads back to this disk."""
+    path = write_tiff("private.tif", draw(1, 9, 9))
+    item = make_item(path, href=path.as_uri(), names=["red"])
+    (tmp_path / "item.json").write_text(json.dumps(item.to_dict()))
+
+    def write_catalog(name, rel, href):
+        links = [{"rel": rel, "href": href}]
+        about = {"type": "Catalog", "stac_version": "1.0.0", "id": name}
+        place = tmp_path / name
+        place.write_text(json.dumps({**about, "description": "-", "links": links}))
+        return place
+
+    trusted = write_catalog("own.json", "item", "item.json")
+    assert (open_cube(search(trusted), bands=["red"]).values > 0).all()
+    local = write_catalog("local.json", "item", f"{file_server.url}/item.json")
+    found = search(local)
+    with pytest.raises(CatalogError, match="Only a local catalogue"):
+        open_cube(found, bands=["red"])
+    with pytest.raises(CatalogError, match="Only a local catalogue"):
+        normalise_items(found, catalog_href=local)
+    assert open_cube(set_origin(found, "."), bands=["red"]).shape == (1, 9, 9)
+    write_catalog("back.json", "item", (tmp_path / "item.json").as_uri())
+    local = write_catalog("local.json", "child", f"{file_server.url}/back.json")
+    with pytest.raises(CatalogError, match="Only a local catalogue"):
+        search(local)
+
+
+def test_an_invalid_item_is_told_without_its_signature(tmp_path):
+    item = {"type": "Feature", "stac_version": "1.0.0", "id": "a", "links": []}
+    (tmp_path / "a.json").write_text(
+        json.dumps({**item, "properties": {"datetime": "https://h.org/a?sig=CANARY"}})
+    )
+    with pytest.raises(CatalogError, match="no valid STAC item") as caught:
+        search(tmp_path / "a.json")
+    assert "CANARY" not in str(caught.value)

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from catalog_rasters import draw, make_item
 
-from areca.catalog import CubeOptions, close_idle, open_cube, set_origin, signing
+from areca.catalog import (
+    CubeOptions,
+    close_idle,
+    handles,
+    open_cube,
+    set_origin,
+    signing,
+)
 from areca.catalog.signing import PLANETARY_COMPUTER, SasSigner
 from areca.errors import InputError, ReadError
 
@@ -150,3 +157,22 @@ def test_options_of_gdal_may_not_be_secrets():
     for name in ("AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_SAS_TOKEN"):
         with pytest.raises(InputError, match="environment variables of the workers"):
             CubeOptions(gdal={name: "x"})
+
+
+class Unhashable(list):
+    """A signer that no dictionary takes as a key."""
+
+    def __call__(self, href):
+        return f"{href}?sig={self[0]}"
+
+
+def test_an_open_file_is_lent_under_its_own_signer_only():
+    link = "https://example.com/a.tif"
+    signers = [None, PLANETARY_COMPUTER, str_with_secret, Unhashable("a")]
+    keys = []
+    for signer in [*signers, SasSigner(), Unhashable("a")]:
+        with signing.signing(signer):
+            keys.append(handles._key(link, allow_private=False))
+    assert len(set(keys)) == len(signers)
+    assert keys[1] == keys[4]
+    assert keys[3] == keys[5]

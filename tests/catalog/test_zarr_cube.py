@@ -306,3 +306,46 @@ def test_a_cube_of_real_imagery(shared_data, tmp_path):
     assert_same(back, cube)
     with rasterio.open(scene) as file:
         np.testing.assert_array_equal(back, file.read([1, 2, 3]))
+
+
+def test_layers_without_a_date_are_refused_but_for_one_alone(tmp_path):
+    cube, path = drawn(times=DATES[:2]), tmp_path / "c.zarr"
+    for number, times in enumerate((["NaT", "NaT"], ["NaT", "2024-05-01"])):
+        undated = cube.assign_coords(time=np.array(times, "M8[ns]"))
+        with pytest.raises(InputError, match=r"of 2 layers have no date"):
+            areca.write_cube(undated, tmp_path / f"{number}.zarr", chunk_px=16)
+        assert not (tmp_path / f"{number}.zarr").exists()
+    one = cube.isel(time=[0]).assign_coords(time=np.array(["NaT"], "M8[ns]"))
+    for _ in range(2):
+        areca.write_cube(one, path, chunk_px=16)
+        np.testing.assert_array_equal(areca.read_cube(path).values, one.values)
+    with pytest.raises(InputError, match="1 of 2 layers have no date"):
+        areca.write_cube(cube.isel(time=[1]), path, chunk_px=16)
+
+
+def test_two_layers_of_one_moment_are_sent_to_days(tmp_path):
+    cube = drawn(times=DATES[:2]).assign_coords(time=DATES[[0, 0]])
+    with pytest.raises(InputError, match='time="day"'):
+        areca.write_cube(cube, tmp_path / "c.zarr", chunk_px=16)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("memory://x.zarr?sig=SECRET", "holds no cube that areca wrote"),
+        ("https://user:SECRET@127.0.0.1:9/x.zarr", r"127\.0\.0\.1:9/x\.zarr"),
+        ("nowhere://SECRET@host/x.zarr", "cannot use nowhere://.*x.zarr"),
+        ("ftp://user:SECRET@127.0.0.1:9/x.zarr", r"cannot use ftp://127\.0\.0\.1:9"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_told_without_secrets(place, told):
+    with pytest.raises(InputError, match=told) as refused:
+        areca.read_cube(place)
+    assert "SECRET" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(InputError, match=r"cannot use .*c\.zarr for a Zarr cube"):
+        areca.write_cube(drawn(), tmp_path / "file" / "c.zarr", chunk_px=16)

@@ -12,7 +12,7 @@ from zarr_cubes import BANDS, DATES, drawn
 
 import areca
 from areca.catalog import CubeOptions, Imagery, normalise_acquisitions, target_grid
-from areca.errors import BandError, CatalogError, ReadError
+from areca.errors import BandError, CatalogError, InputError, ReadError
 from areca.tiles import Lattice, with_nan
 
 EACH = CubeOptions(time="each", chunk_px=20)
@@ -142,6 +142,12 @@ def written(path, change=lambda data: data):
     keep(change(cube.to_dataset(name="dn")), path)
 
 
+def told_wrongly(data, name, **attrs):
+    data = data.drop_encoding()
+    data[name].attrs |= attrs
+    return data
+
+
 def bent(data):
     x = data.x.values.copy()
     x[50:] += 1.3
@@ -159,6 +165,14 @@ def bent(data):
         (
             lambda data: data.assign(low=data.dn[0, ::2].rename(y="lat")),
             r"the shapes \[\(35, 90\), \(70, 90\)\]",
+        ),
+        (
+            lambda data: told_wrongly(data, "spatial_ref", GeoTransform="a b c d e f"),
+            "tells its place",
+        ),
+        (
+            lambda data: told_wrongly(data, "dn", scale_factor="abc"),
+            "scale_factor='abc', which is no number",
         ),
     ],
 )
@@ -214,3 +228,25 @@ def test_opening_reads_no_pixel(tmp_path, monkeypatch):
     monkeypatch.setattr("areca.catalog.reader.read_array", refuse)
     cube = areca.open_cube(areca.search(path), bands=BANDS)
     assert isinstance(cube, xr.DataArray)
+
+
+def test_a_whole_cube_of_another_writer_may_leave_out_what_is_empty(tmp_path):
+    cube = drawn("float32").isel(band=0, drop=True).compute()
+    cube[32:] = np.nan
+    data = cube.to_dataset(name="cube").drop_encoding()
+    keep(data, tmp_path / "x.zarr", encoding={"cube": {"chunks": (32, 32)}})
+    assert len(list((tmp_path / "x.zarr" / "cube").rglob("c/*/*"))) < 9
+    (item,) = areca.search(tmp_path / "x.zarr")
+    back = areca.open_cube([item], bands=["cube"])
+    np.testing.assert_array_equal(back.values[0], cube.values)
+    with pytest.raises(InputError, match="no cube that areca wrote"):
+        areca.read_cube(tmp_path / "x.zarr")
+
+
+def test_dates_within_one_second_stay_apart(tmp_path):
+    times = np.array(["2024-05-01T10:00:00", "2024-05-01T10:00:00.25"], "M8[ns]")
+    cube = drawn(times=times)
+    areca.write_cube(cube, tmp_path / "farm.zarr", chunk_px=16)
+    items = areca.search(tmp_path / "farm.zarr")
+    ids = ["farm_20240501T100000.250000", "farm_20240501T100000"]
+    assert [item.id for item in items] == ids

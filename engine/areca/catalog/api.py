@@ -15,6 +15,7 @@ from shapely import box
 from areca.catalog.dates import parse_interval
 from areca.catalog.documents import MAX_ITEMS, Fetcher, make_item, unreadable
 from areca.catalog.hrefs import redact
+from areca.catalog.origins import less_trusted, set_document
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -72,18 +73,21 @@ def search_api(href: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]
         raise CatalogError(unreadable(href, err)) from None
 
 
-def _items(href: str, pages: Iterable[dict[str, Any]]) -> Iterator[pystac.Item]:
+def _items(
+    href: str, pages: Iterable[tuple[str, dict[str, Any]]]
+) -> Iterator[pystac.Item]:
     """Yield the items of the pages of one request.
 
     Raises:
         CatalogError: A page holds nothing that was not on an earlier one.
     """
     seen: set[tuple[str, str]] = set()
-    for page in pages:
+    for place, page in pages:
         features = page.get("features") or []
         before = len(seen)
         for entry in features:
             item = make_item(entry, href, is_own=False)
+            set_document(item, place)
             seen.add(_key(item))
             yield item
         if features and len(seen) == before:
@@ -98,7 +102,8 @@ def _key(item: pystac.Item) -> tuple[str, str]:
 
 def _pages(
     href: str, fetch: Fetcher, query: Query, bbox: list[float] | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield pages, and for each the least trusted link that led to it."""
     interval = parse_interval(query.datetime) if query.datetime else None
     with warnings.catch_warnings():
         # Servers that declare less than they can do are common; filters hold here too.
@@ -115,7 +120,12 @@ def _pages(
             datetime=list(interval) if interval else None,
             limit=PAGE,
         )
-        yield from search.pages_as_dicts()
+        place = less_trusted(href, str(search.url))
+        for page in search.pages_as_dicts():
+            yield place, page
+            for link in page.get("links") or []:
+                if isinstance(link, dict) and link.get("rel") == "next":
+                    place = less_trusted(place, str(link.get("href")))
 
 
 def _boxes(query: Query) -> list[list[float] | None]:

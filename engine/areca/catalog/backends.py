@@ -109,14 +109,17 @@ class OdcStac:
         import odc.stac  # noqa: PLC0415 - an extra
         import pystac  # noqa: PLC0415
 
+        name = _name(file)
         names = ["file" if file.count == 1 else f"file.{b.index}" for b in bands]
         found = odc.stac.load(
-            [pystac.Item.from_dict(_item(file, scene))],
+            # pystac would take the name for a relative path; so it comes later.
+            [pystac.Item.from_dict(_item(file, scene, "/file.tif"))],
             bands=names,
             geobox=_place(scene, window),
+            patch_url=lambda _: name,
             fail_on_error=True,
         )
-        return np.stack([found[name].to_numpy()[0] for name in names])
+        return np.stack([found[band].to_numpy()[0] for band in names])
 
 
 class Stackstac:
@@ -161,7 +164,7 @@ class Stackstac:
         # Nodata is kept as it is stored: what is missing is settled after the read.
         fill = 0 if file.nodata is None else file.nodata
         stack = stackstac.stack(
-            [_item(file, scene)],
+            [_item(file, scene, _name(file))],
             assets=["file"],
             epsg=CRS.from_user_input(scene.crs).to_epsg(),
             resolution=(place.affine.a, -place.affine.e),
@@ -217,7 +220,7 @@ def _place(scene: Scene, window: RasterWindow) -> GeoBox:
     return GeoBox(shape, Affine(*scene.transform) * shift, scene.crs)
 
 
-def _item(file: DatasetReader, scene: Scene) -> dict[str, Any]:
+def _item(file: DatasetReader, scene: Scene, href: str) -> dict[str, Any]:
     """Return a scene's file as the plainest item that every reader understands."""
     west, south, east, north = _footprint(scene)
     epsg = CRS.from_user_input(scene.crs).to_epsg()
@@ -243,7 +246,7 @@ def _item(file: DatasetReader, scene: Scene) -> dict[str, Any]:
         "links": [],
         "assets": {
             "file": {
-                "href": _plain(file.name),
+                "href": href,
                 "type": "image/tiff; application=geotiff",
                 "roles": ["data"],
                 "raster:bands": [{"data_type": dtype} for dtype in file.dtypes],
@@ -252,9 +255,24 @@ def _item(file: DatasetReader, scene: Scene) -> dict[str, Any]:
     }
 
 
-def _plain(name: str) -> str:
-    """Return the link under which other libraries open what GDAL has open."""
-    return name.removeprefix("/vsicurl/")
+def _name(file: DatasetReader) -> str:
+    """Return the name under which other libraries open what GDAL has open.
+
+    They ask a server again and let any driver open what it answers, and a VRT in place
+    of the GeoTIFF would name files of this machine. `GTIFF_DIR:1:` is a name that only
+    the GeoTIFF driver knows: the first image of a file, which is what `file` is.
+
+    Raises:
+        ReadError: The file is remote, and no such name of its format is known.
+    """
+    if file.driver == "GTiff":
+        return f"GTIFF_DIR:1:{file.name}"
+    if file.name.startswith("/vsi"):
+        raise ReadError(
+            f"it is a remote file of the format {file.driver}, which only areca opens "
+            "as no other; use CubeOptions(reader='direct')"
+        )
+    return str(file.name)
 
 
 def _footprint(scene: Scene) -> tuple[float, float, float, float]:

@@ -24,6 +24,7 @@ from areca.catalog.hrefs import (
     redact,
     scheme_of,
 )
+from areca.catalog.origins import less_trusted, set_document
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -52,6 +53,20 @@ class Fetcher:
             max_retries=2, timeout=20, request_modifier=self._check_request
         )
         self.io.session.hooks["response"].append(self._check_redirect)
+        self._within: dict[tuple[str, str], Fetcher] = {}
+
+    def within(self, document: str) -> Fetcher:
+        """Return what reads the documents that a document links to.
+
+        One of a place that may name less than the catalogue stays within that.
+        """
+        trusted = less_trusted(self.catalog, document)
+        if trusted == self.catalog:
+            return self
+        kind = reach_of(trusted), scheme_of(trusted)
+        if kind not in self._within:
+            self._within[kind] = Fetcher(trusted)
+        return self._within[kind]
 
     def __call__(self, href: str) -> dict[str, Any]:
         """Return the JSON object at a path or link.
@@ -131,26 +146,29 @@ def walk(root: str, fetch: Fetcher, query: Query) -> Iterator[pystac.Item]:
         CatalogError: A document cannot be read, or there are too many.
     """
     seen: set[str] = set()
-    waiting = [root]
+    waiting = {root: fetch}
     while waiting:
-        level = [href for href in dict.fromkeys(waiting) if href not in seen]
+        level = {href: by for href, by in waiting.items() if href not in seen}
         seen.update(level)
         if len(seen) > _MAX_DOCUMENTS:
             raise CatalogError(
                 f"{redact(root)} links to more than {_MAX_DOCUMENTS} documents; give "
                 "one of its collections"
             )
-        waiting = []
-        for href, document in zip(level, _read_all(level, fetch), strict=True):
+        waiting = {}
+        for href, document in zip(level, _read_all(level), strict=True):
             yield from _items_in(document, href, query)
-            waiting += _branches(document, href, query)
+            inside = level[href].within(href)
+            for link in _branches(document, href, query):
+                waiting.setdefault(link, inside)
 
 
-def _read_all(hrefs: list[str], fetch: Fetcher) -> Iterable[dict[str, Any]]:
-    if len(hrefs) < 2 or not is_remote(hrefs[0]):
-        return map(fetch, hrefs)
+def _read_all(level: dict[str, Fetcher]) -> Iterable[dict[str, Any]]:
+    """Return the documents of some links, each read by what may read it."""
+    if len(level) < 2 or not is_remote(next(iter(level))):
+        return (by(href) for href, by in level.items())
     with ThreadPoolExecutor(_FETCH_THREADS) as pool:
-        return list(pool.map(fetch, hrefs))
+        return list(pool.map(lambda one: one[1](one[0]), level.items()))
 
 
 def _items_in(
@@ -179,7 +197,7 @@ def make_item(entry: dict[str, Any], href: str, *, is_own: bool) -> pystac.Item:
 
     Args:
         entry: The item, of any STAC version; not changed.
-        href: The document that it was found in.
+        href: The document that it was found in, noted for `origins.trusted_for`.
         is_own: Whether that document is the item itself.
 
     Raises:
@@ -199,13 +217,14 @@ def make_item(entry: dict[str, Any], href: str, *, is_own: bool) -> pystac.Item:
         AttributeError,
     ) as err:
         name = str(entry.get("id"))[:80]
-        reason = f"{type(err).__name__}: {err}"[:200]
+        reason = redact(f"{type(err).__name__}: {err}")[:200]
         raise CatalogError(
             f"item {name!r} in {redact(href)} is no valid STAC item ({reason}); "
             "correct it or leave it out"
         ) from err
     if item.get_self_href() is None:
         item.set_self_href(href)
+    set_document(item, href)
     return item
 
 

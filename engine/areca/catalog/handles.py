@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from areca.catalog.gdal import open_raster
 from areca.catalog.hrefs import is_remote
 from areca.catalog.links import forget_link
+from areca.catalog.signing import signer_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,9 +157,13 @@ def lend(
 
 
 def _key(href: str, *, allow_private: bool) -> Key:
-    """Return a file as it is now, so that a replaced local file is opened again."""
+    """Return a file as it is now, so that a replaced local file is opened again.
+
+    A remote one is another file under another signer: who may not read it with theirs
+    does not get it open.
+    """
     if is_remote(href):
-        return (href, allow_private)
+        return (href, allow_private, signer_key())
     try:
         stat = Path(href).stat()
     except OSError:

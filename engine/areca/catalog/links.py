@@ -64,9 +64,16 @@ def final_link(href: str) -> str:
 
 
 def forget_link(href: str) -> None:
-    """Ask again next time: the end of a link may be signed for a short time only."""
+    """Ask again next time: the end of a link may be signed for a short time only.
+
+    Args:
+        href: The link, with or without its signature; under any other one it is
+            forgotten too.
+    """
+    bare = href.partition("?")[0]
     with _lock:
-        _ends.pop(href, None)
+        for link in [link for link in _ends if link.partition("?")[0] == bare]:
+            del _ends[link]
 
 
 def _follow(href: str) -> tuple[str, bool]:

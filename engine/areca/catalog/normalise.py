@@ -14,6 +14,7 @@ from areca.catalog.filters import geometry_of
 from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_array, is_remote, reach_of, redact
+from areca.catalog.origins import trusted_for
 from areca.catalog.projection import Projection, projection_of
 from areca.catalog.scales import corrected
 from areca.catalog.scenes import Scene, SceneBand, canonical_order, check_names
@@ -102,7 +103,12 @@ def _readers(
     if bands is not None:
         check_names(bands)
     for item in items:
-        yield item, partial(_ItemReader, item, origin, read_headers=read_headers)
+        yield (
+            item,
+            partial(
+                _ItemReader, item, trusted_for(item, origin), read_headers=read_headers
+            ),
+        )
 
 
 def _each(

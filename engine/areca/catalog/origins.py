@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from areca.catalog.hrefs import redact_link
+from areca.catalog.hrefs import reach_of, redact_link
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Kept beside the items, not in them: what an item says about itself is no evidence.
 _origins: weakref.WeakKeyDictionary[pystac.Item, str] = weakref.WeakKeyDictionary()
+
+_documents: weakref.WeakKeyDictionary[pystac.Item, str] = weakref.WeakKeyDictionary()
+_TRUST = ("public", "private", "local")
 
 UNKNOWN = "https://unknown.invalid/"
 """Stands for a catalogue that nobody vouched for: public assets only."""
@@ -37,7 +40,52 @@ def set_origin(items: Iterable[pystac.Item], catalog: str | Path) -> list[pystac
     marked = list(items)
     for item in marked:
         _origins[item] = str(catalog)
+        _documents.pop(item, None)
     return marked
+
+
+def set_found(items: Iterable[pystac.Item], catalog: str) -> list[pystac.Item]:
+    """Note the catalogue of items that a search found in it, or behind its links.
+
+    Unlike `set_origin` this vouches for nothing: an item of a document elsewhere
+    (`set_document`) may name no more than that document could.
+
+    Args:
+        items: STAC items.
+        catalog: Where the search began.
+
+    Returns:
+        The same items.
+    """
+    marked = list(items)
+    for item in marked:
+        _origins[item] = catalog
+    return marked
+
+
+def set_document(item: pystac.Item, document: str) -> None:
+    """Note the document in which an item was found."""
+    _documents[item] = document
+
+
+def trusted_for(item: pystac.Item, catalog: str) -> str:
+    """Return the place that decides what an item may name.
+
+    Args:
+        item: A STAC item.
+        catalog: Where its catalogue was found.
+
+    Returns:
+        The catalogue, or the item's document where that has the lower reach.
+    """
+    return less_trusted(catalog, _documents.get(item, catalog))
+
+
+def less_trusted(catalog: str, document: str) -> str:
+    """Return a document if it has a lower reach than its catalogue, else that."""
+    if _TRUST.index(reach_of(document)) < _TRUST.index(reach_of(catalog)):
+        return document
+    return catalog
 
 
 def origin_of(items: Iterable[pystac.Item]) -> str:

@@ -19,7 +19,7 @@ from areca.catalog.geotiffs import (
     items_of_files,
 )
 from areca.catalog.hrefs import is_remote, is_zarr, local_path, redact
-from areca.catalog.origins import set_origin
+from areca.catalog.origins import set_found
 from areca.catalog.tables import TABLES, items_of_table
 from areca.catalog.zarr_items import items_of_zarr
 from areca.errors import AoiError, CatalogError
@@ -93,7 +93,7 @@ def search(
     found = [item for item in in_time if query.wants_place(item)]
     if not found:
         raise _nothing(place, query, in_time)
-    return set_origin(newest_first(found)[:limit], place)
+    return set_found(newest_first(found)[:limit], place)
 
 
 def has_collections(catalog: str | Path) -> bool:

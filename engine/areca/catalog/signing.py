@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
+from dask.base import tokenize
 
 from areca.catalog.hrefs import is_remote, redact
 from areca.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
 Signer = Callable[[str], str]
 """From a link to the same link with a signature; a plain function or object that can
@@ -103,6 +104,16 @@ def signed(href: str) -> str:
     """Return a link as it is opened: signed where this thread is to sign."""
     signer = _signer.get()
     return href if signer is None or not is_remote(href) else signer(href)
+
+
+def signer_key() -> Hashable:
+    """Return what tells apart the signers of threads: one is not another's right."""
+    signer = _signer.get()
+    try:
+        hash(signer)
+    except TypeError:
+        return tokenize(signer)  # type: ignore[no-any-return]
+    return signer
 
 
 def signer_named(given: Signer | str | None) -> Signer | None:

@@ -12,9 +12,10 @@ from affine import Affine
 from dask.base import compute
 from dask.delayed import delayed
 
+from areca.catalog.hrefs import redact_link
 from areca.catalog.zarr_layout import Layout, layout_of
 from areca.catalog.zarr_place import GRID_MAPPING, write_place
-from areca.catalog.zarr_store import ARRAY, Shard, ZarrStore, edges_of, shards_of
+from areca.catalog.zarr_store import ARRAY, FACTS, Shard, ZarrStore, edges_of, shards_of
 from areca.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ CHUNK_PX = 512
 """Edge of what a reader fetches at once."""
 AT_ONCE = 64
 """Shards in one graph: enough for many workers, and few for the scheduler."""
-FACTS = "areca:layout"
-"""The attribute that says what a stored cube is like."""
 UNITS = "microseconds since 1970-01-01"
 
 
@@ -204,7 +203,9 @@ def _extended(store: ZarrStore, group: zarr.Group, layout: Layout) -> list[int]:
     """
     array, axis = store.array("r+"), cast("zarr.Array[Any]", group["time"])
     kept = np.asarray(axis[:]).astype("M8[us]")
-    new = layout.times[~np.isin(layout.times, kept)]
+    # As integers, in which one undated layer is found again: NaT equals nothing.
+    is_there = np.isin(layout.times.astype(np.int64), kept.astype(np.int64))
+    new = layout.times[~is_there]
     dates = np.concatenate([kept, new])
     _check_order(dates)
     if len(new):
@@ -213,7 +214,8 @@ def _extended(store: ZarrStore, group: zarr.Group, layout: Layout) -> list[int]:
         axis.resize((len(dates),))
         axis[len(kept) :] = new.astype(np.int64)
         array.attrs.update(_joined(dict(array.attrs), layout.attrs))
-    where: list[int] = np.searchsorted(dates, layout.times).tolist()
+    moments = dates.astype(np.int64)
+    where: list[int] = np.searchsorted(moments, layout.times.astype(np.int64)).tolist()
     return where
 
 
@@ -228,14 +230,26 @@ def _joined(kept: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_order(times: np.ndarray[Any, np.dtype[np.datetime64]]) -> None:
-    """Refuse dates that do not rise.
+    """Refuse dates that do not rise, and layers without a date beside others.
 
     Raises:
-        InputError: Names the first that does not.
+        InputError: Names the first that does not, or how many have none.
     """
+    undated = int(np.isnat(times).sum())
+    if undated and len(times) > 1:
+        raise InputError(
+            f"{undated} of {len(times)} layers have no date, by which a stored cube "
+            "tells its layers apart; give them dates (coordinate `time`, or items of a "
+            'STAC catalogue), or make one layer of them (time="mosaic")'
+        )
     falls = np.flatnonzero(np.diff(times) <= np.timedelta64(0, "us"))
     if len(falls):
         before, after = times[falls[0]], times[falls[0] + 1]
+        if before == after:
+            raise InputError(
+                f"two layers have the date {after}, and a stored cube has one for "
+                'each; make one layer of a day\'s items (time="day")'
+            )
         raise InputError(
             f"the date {after} comes after {before}, and dates of a stored cube must "
             "rise; sort the cube by time, or write a new store"
@@ -257,7 +271,8 @@ def _refuse_differences(
     ]
     if differs:
         raise InputError(
-            f"{path} holds another cube ({'; '.join(differs)}); write to a new path"
+            f"{redact_link(path)} holds another cube ({'; '.join(differs)}); write to "
+            "a new path"
         )
 
 

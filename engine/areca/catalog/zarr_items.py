@@ -114,6 +114,8 @@ def _item(
     ground = footprint_of(header)
     moment = None if time is None else time.astype("datetime64[us]").item()
     suffix = f"{number}" if moment is None else f"{moment:%Y%m%dT%H%M%S}"
+    if moment is not None and moment.microsecond:
+        suffix += f".{moment:%f}"
     item = pystac.Item(
         id=f"{path.stem}_{suffix}" if several or moment else path.stem,
         geometry=mapping(ground),

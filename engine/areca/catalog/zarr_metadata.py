@@ -148,9 +148,25 @@ def _array(
         name=str(name),
         header=header,
         has_time="time" in variable.dims,
-        scale=float(variable.attrs.get("scale_factor", 1.0)),
-        offset=float(variable.attrs.get("add_offset", 0.0)),
+        scale=_number(variable.attrs, "scale_factor", 1.0, path),
+        offset=_number(variable.attrs, "add_offset", 0.0, path),
     )
+
+
+def _number(attrs: dict[Any, Any], name: str, default: float, path: Path) -> float:
+    """Return a number of the attributes of an array.
+
+    Raises:
+        CatalogError: It is none.
+    """
+    told = attrs.get(name, default)
+    try:
+        return float(told)
+    except (TypeError, ValueError):
+        raise CatalogError(
+            f"an array of {path} has {name}={str(told)[:60]!r}, which is no number; "
+            "correct its metadata"
+        ) from None
 
 
 def _names(name: str, variable: xr.DataArray) -> tuple[str, ...]:
@@ -190,9 +206,16 @@ def _transform(variable: xr.DataArray, attrs: dict[Any, Any], path: Path) -> Tra
     """Return the affine of a cube: of its coordinates, in the digits of its metadata.
 
     Raises:
-        CatalogError: The coordinates have no regular steps, or nothing tells a place.
+        CatalogError: The coordinates have no regular steps, or nothing tells a place
+            in numbers.
     """
-    stored = _told_transform(variable, attrs)
+    try:
+        stored = _told_transform(variable, attrs)
+    except (TypeError, ValueError) as err:
+        raise CatalogError(
+            f"{path} tells its place (GeoTransform or spatial:transform) in what are "
+            f"no numbers: {err}; correct its metadata"
+        ) from None
     y_dim, x_dim = (str(dim) for dim in variable.dims[-2:])
     height, width = variable.shape[-2:]
     if x_dim not in variable.coords or y_dim not in variable.coords:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,13 +12,18 @@ import fsspec
 import numpy as np
 import zarr
 
+from areca.catalog.hrefs import redact, redact_link
 from areca.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 ARRAY = "cube"
 """Name of the array that holds the pixels."""
+FACTS = "areca:layout"
+"""The attribute of its group that says what a stored cube is like."""
 _SHARD = re.compile(rf"/{ARRAY}/c/((?:\d+/)*\d+)$")
 """The key of a shard; what a writer that was killed leaves has another ending."""
 
@@ -44,22 +50,26 @@ class ZarrStore:
             InputError: Something else is there; it is left as it is.
         """
         files, root = self._files()
-        if files.exists(root) and files.ls(root, detail=False):
+        with self._told():
+            is_taken = files.exists(root) and files.ls(root, detail=False)
+        if is_taken:
             raise InputError(
-                f"{self.path} is not empty and holds no cube that areca wrote; give a "
-                "new path"
+                f"{redact_link(self.path)} is not empty and holds no cube that areca "
+                "wrote; give a new path"
             )
-        zarr.create_group(
-            self.path,
-            zarr_format=3,
-            attributes=attributes,
-            storage_options=self._options(),
-        )
+        with self._told():
+            zarr.create_group(
+                self.path,
+                zarr_format=3,
+                attributes=attributes,
+                storage_options=self._options(),
+            )
 
     def exists(self) -> bool:
         """Return whether a group is there."""
         files, root = self._files()
-        return bool(files.exists(f"{root}/zarr.json"))
+        with self._told():
+            return bool(files.exists(f"{root}/zarr.json"))
 
     def group(self, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         """Return the group of the cube.
@@ -80,11 +90,14 @@ class ZarrStore:
         Raises:
             InputError: There is no cube that areca wrote.
         """
-        found = self.group(mode).get(ARRAY) if self.exists() else None
+        group = self.group(mode) if self.exists() else None
+        # Another writer may call an array so too, and leave out what is empty.
+        is_ours = group is not None and FACTS in group.attrs
+        found = group.get(ARRAY) if group is not None and is_ours else None
         if not isinstance(found, zarr.Array):
             raise InputError(
-                f"{self.path} holds no cube that areca wrote; write one with "
-                "areca.write_cube, or open other Zarr data with xarray.open_zarr"
+                f"{redact_link(self.path)} holds no cube that areca wrote; write one "
+                "with areca.write_cube, or open other Zarr data with xarray.open_zarr"
             )
         return found
 
@@ -126,8 +139,25 @@ class ZarrStore:
         )
 
     def _files(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        files, root = fsspec.core.url_to_fs(self.path, **self.storage_options)
+        with self._told():
+            files, root = fsspec.core.url_to_fs(self.path, **self.storage_options)
         return files, str(root).rstrip("/")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in one line, without secrets, that a place cannot be used.
+
+        Raises:
+            InputError: There is no such place, or a package for it is missing.
+        """
+        try:
+            yield
+        except (ImportError, OSError, ValueError) as err:
+            reason = " ".join(redact(str(err)).split()) or type(err).__name__
+            raise InputError(
+                f"cannot use {redact_link(self.path)} for a Zarr cube: {reason}; check "
+                "the address, and install what it needs"
+            ) from None
 
     def _options(self) -> dict[str, Any] | None:
         # zarr refuses options for a folder, even empty ones.

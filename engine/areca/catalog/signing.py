@@ -112,7 +112,7 @@ def signer_key() -> Hashable:
     try:
         hash(signer)
     except TypeError:
-        return tokenize(signer)  # type: ignore[no-any-return]
+        return tokenize(signer)
     return signer
 
 

@@ -62,6 +62,36 @@ def test_clouds_of_a_coarser_band_are_missing_and_the_older_item_shows(write_tif
     assert (both.values[0] != expected).sum() == 64
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_offset": {"*": (0.5, 0)}},
+        {"scale_offset": {"usable": (0.5, 0)}, "resampling": {"usable": "bilinear"}},
+        {"resampling": {"*": "cubic"}},
+    ],
+)
+def test_a_mask_of_any_name_is_read_as_classes(write_tiff, options):
+    """A mean of clear (1) and cloud (4) is neither, and half of a class is none."""
+    red = draw(1, 60, 60, dtype="uint16")
+    classes = np.ones((1, 30, 30), np.uint8)
+    classes[:, :, 15:] = 4
+    item = with_scl(write_tiff, "a", red, classes)
+    item.assets["usable"] = item.assets.pop("SCL")
+    del item.assets["usable"].extra_fields["eo:bands"]
+    cube = open_cube(
+        local(item),
+        bands=["red"],
+        mask=Mask("usable", drop=[4]),
+        options=CubeOptions(**options),
+    )
+    kept = cube.values[0] != 0 if cube.dtype.kind != "f" else cube.notnull().values[0]
+    np.testing.assert_array_equal(kept, np.broadcast_to(np.arange(60) < 30, (60, 60)))
+    (told,) = cube.attrs["items"]
+    assert told.get("resampling", {}).get("usable") == "nearest"
+    assert "usable" not in told.get("scale_offset", {})
+
+
 @pytest.mark.parametrize("edge", [7, 512, 2048])
 def test_masks_do_not_know_chunks(write_tiff, edge):
     scl = np.random.default_rng(2).integers(2, 11, (1, 37, 41)).astype("uint8")

@@ -111,7 +111,10 @@ def open_cube(
     set_gdal(options.gdal.items())
     with signing(signer_named(options.sign)):
         found = normalise_acquisitions(kept, catalog_href=origin, bands=needed)
-    found = [one.with_scales(options.scale_offset) for one in found]
+    found = [
+        one.with_classes(m.band for m in quality).with_scales(options.scale_offset)
+        for one in found
+    ]
     finest = [one.with_bands(bands)[0][0] for one in found]
     grid = target_grid(finest, crs=crs, resolution=resolution, geobox=geobox)
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
@@ -203,10 +206,13 @@ def _item_attrs(one: Acquisition, reader: LayerReader) -> dict[str, Any]:
     asked = list(dict.fromkeys([*reader.bands, *(mask.band for mask in reader.masks)]))
     bands = {name: one.band(name) for name in asked}
     assets = {name: asset for name, b in bands.items() if (asset := b.asset)}
-    scaled = {name: [b.scale, b.offset] for name, b in bands.items() if b.is_scaled}
+    shown = {name: bands[name] for name in reader.bands}
+    scaled = {name: [b.scale, b.offset] for name, b in shown.items() if b.is_scaled}
     warped = {
         name: method_of(
-            bands[name], Warp.of(part, reader.lattice).shrink, dict(reader.methods)
+            bands[name],
+            Warp.of(part, reader.lattice).shrink,
+            dict(reader.methods) if name in shown else {},
         )
         for part, positions in one.with_bands(asked)
         if not is_aligned(part, reader.lattice)

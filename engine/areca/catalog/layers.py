@@ -177,8 +177,13 @@ class _Source:
 
     def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
         ((scene, _),) = self.one.with_bands([mask.band])
-        stored = replace(self.how, encoding=_CODES)
-        values, seen = read_part(scene, [self.one.band(mask.band)], place, stored)
+        # What is asked of values means nothing for classes: a mean of two classes is a
+        # third, and a scaled bit field is none.
+        stored = replace(self.how, encoding=_CODES, methods=())
+        band = replace(
+            self.one.band(mask.band), categorical=True, scale=1.0, offset=0.0
+        )
+        values, seen = read_part(scene, [band], place, stored)
         there = np.ones(values[0].shape, bool) if seen is None else seen[0]
         return mask.keeps(values[0], there)
 

@@ -22,7 +22,7 @@ from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
 from areca.catalog.pixels import covers, encoding_of
-from areca.catalog.roles import method_of
+from areca.catalog.roles import is_categorical, method_of
 from areca.catalog.scenes import check_names
 from areca.catalog.signing import signer_named, signing
 from areca.catalog.steps import Step, steps_of
@@ -88,7 +88,8 @@ def open_cube(
         pixel-centre coordinates, CRS and transform for rioxarray, Dask chunks of all
         bands x 2048 x 2048. Missing is NaN in floats and `attrs["nodata"]` (also
         `rio.nodata`) in integers; integers without it are missing nowhere.
-        `attrs["items"]` lists the items in the order of the mosaic.
+        `attrs["items"]` lists the items in the order of the mosaic,
+        `attrs["categorical"]` the bands of classes and quality bits, if any.
 
     Raises:
         GridError: The items have no common grid and none can be made for them.
@@ -193,6 +194,9 @@ def _label(
     )
     cube = cube.rio.write_crs(str(place.grid.crs))
     cube = cube.rio.write_transform(place.geobox.affine)
+    classes = [n for n in reader.bands if any(is_categorical(o.band(n)) for o in found)]
+    if classes:
+        cube.attrs["categorical"] = classes
     nodata = reader.encoding.nodata
     if nodata is not None:
         # What rio.write_nodata does, but with a plain number that JSON can hold.

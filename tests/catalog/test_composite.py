@@ -139,8 +139,8 @@ def test_a_score_of_another_place_or_date_is_refused(name):
         cube.assign_coords(time=undated), "best",
         score=score.assign_coords(time=undated),
     )  # fmt: skip
+    moved = score.assign_coords({name: score[name] + 1})
     with pytest.raises(GridError, match=f"the score has {name} 1"):
-        moved = score.assign_coords({name: score[name] + 1})
         composite(cube, "best", score=moved)
     reversed_ = score.isel({name: slice(None, None, -1)})
     with pytest.raises(GridError, match=f"the score has {name}"):

@@ -223,6 +223,6 @@ def _check_axis(name: str, wanted: NDArray[Any], given: NDArray[Any]) -> None:
     if differs.any():
         at = int(differs.argmax())
         raise GridError(
-            f"the score has {name} {given[at]} where the cube has {wanted[at]}; bring it "
-            "to the cube's dates and pixels, for example score.sel(time=cube.time)"
+            f"the score has {name} {given[at]} where the cube has {wanted[at]}; bring "
+            "it to the cube's dates and pixels, for example score.sel(time=cube.time)"
         )

@@ -302,6 +302,69 @@ def test_classes_of_a_band_are_called_as_the_item_calls_them(write_tiff):
     )
 
 
+GA_NAMES = ["nodata", "clear", "cloud", "shadow", "snow", "water"]
+
+
+def with_fmask(write_tiff, name, fields):
+    """An item whose band `fmask` holds all numbers from 0 to 40."""
+    values = np.arange(40, dtype="uint8")[None].repeat(3, axis=0)
+    item, _ = told(write_tiff, values, name=name, **fields)
+    item.assets["fmask"] = item.assets.pop("flags")
+    del item.assets["fmask"].extra_fields["eo:bands"]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("fields", "drop", "dropped"),
+    [
+        ({}, "cloud", [n for n in range(40) if n & 0b10]),  # the table: HLS
+        ({"classification:classes": GA_NAMES}, "cloud", [2]),
+        ({"classification:classes": GA_NAMES}, "water", [5]),
+        (
+            {"classification:bitfields": [{"name": "cloud", "offset": 4, "length": 1}]},
+            "cloud",
+            [n for n in range(40) if n & 0b1_0000],
+        ),
+        (
+            {"classification:bitfields": [{"name": "cloud", "offset": 4, "length": 1}]},
+            "shadow",
+            [n for n in range(40) if n & 0b1000],
+        ),
+    ],
+)
+def test_what_an_item_tells_wins_over_the_name_of_its_band(
+    write_tiff, fields, drop, dropped
+):
+    fields = dict(fields)
+    if "classification:classes" in fields:
+        fields["classification:classes"] = [
+            {"value": value, "name": name} for value, name in enumerate(GA_NAMES)
+        ]
+    item = with_fmask(write_tiff, "a", fields)
+    cube = open_cube(local(item), bands=["red"], mask=Mask("fmask", drop=[drop]))
+    assert np.flatnonzero((cube.values[0] == 0).all(axis=0)).tolist() == dropped
+    plain = Mask("fmask", drop=[drop], scheme="fmask")  # one that is asked for
+    bit = {"cloud": 2, "water": 32, "shadow": 8}[drop]
+    asked = open_cube(local(item), bands=["red"], mask=plain).values[0]
+    wanted = [n for n in range(40) if n & bit]
+    assert np.flatnonzero((asked == 0).all(axis=0)).tolist() == wanted
+
+
+def test_items_whose_band_means_other_things_are_refused(write_tiff):
+    classes = [{"value": value, "name": name} for value, name in enumerate(GA_NAMES)]
+    tells = with_fmask(write_tiff, "a", {"classification:classes": classes})
+    silent = with_fmask(write_tiff, "b", {})
+    mask = Mask("fmask", drop=["cloud"])
+    with pytest.raises(InputError, match="'a' and 'b' tell different things of cloud"):
+        open_cube(local(tells, silent), bands=["red"], mask=mask)
+    with pytest.raises(InputError, match="'fmask' does not tell 'cirrus'"):
+        open_cube(local(tells), bands=["red"], mask=Mask("fmask", drop=["cirrus"]))
+    one_bit = [{"name": "cloud", "offset": 1, "length": 1}]
+    alike = with_fmask(write_tiff, "c", {"classification:bitfields": one_bit})
+    cube = open_cube(local(alike, silent), bands=["red"], mask=mask)
+    assert (cube.values[0] == 0).any()
+
+
 def test_a_name_that_the_item_does_not_tell_is_refused_with_those_it_does(write_tiff):
     values = np.zeros((40, 50), "uint8")
     fields = {"classification:classes": CLASSES}

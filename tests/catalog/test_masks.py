@@ -7,13 +7,19 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+from affine import Affine
 from catalog_rasters import draw, make_item
+from odc.geo.geobox import GeoBox
 from rasterio.features import geometry_mask
-from shapely import box
+from shapely import Point, box, union_all
 
 from areca.catalog import CubeOptions, Mask, composite, open_cube, search, set_origin
+from areca.catalog import cube as cube_module
+from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
 from areca.catalog.classification import plain_name
+from areca.catalog.grids import transformer
+from areca.catalog.masks import polygons_on
 from areca.catalog.quality import SCHEMES
 from areca.errors import BandError, CatalogError, InputError
 from areca.tiles import cube_geobox
@@ -124,6 +130,25 @@ def test_an_area_keeps_pixels_whose_centre_is_inside(write_tiff, tmp_path):
     assert np.isnan(cube.values).any()
     np.testing.assert_array_equal(np.isnan(cube.values[0]), outside)
     np.testing.assert_array_equal(cube.values[:, ~outside], pixels[:, ~outside])
+
+
+def test_the_border_of_an_area_across_the_180th_meridian_bends_with_its_parallel():
+    """A step of a share of 360 degrees left a chord, over 100 m from the parallel."""
+    to_utm = transformer("EPSG:4326", "EPSG:32660").transform
+    area = read_aoi((179.0, 60.0, -179.5, 61.0))
+    drawn = union_all(polygons_on(area, "EPSG:32660"))
+    for degrees in np.linspace(179.0, 180.5, 31)[1:-1]:
+        x, y = to_utm(degrees, 60.0)
+        assert drawn.contains(Point(x, y + 1)) or abs(degrees - 180) < 1e-9
+        assert not drawn.contains(Point(x, y - 1))
+    # The crop is as large as that of an area that goes past 180 degrees, in one part.
+    grid = GeoBox((20_000, 20_000), Affine(10, 0, 550_000, 0, -10, 6_790_000), 32660)
+    found = cube_module._crop(grid, area, [])
+    x, y = to_utm(*np.array([[d, n] for d in np.linspace(179, 180.5, 901)
+                             for n in np.linspace(60, 61, 61)]).T)  # fmt: skip
+    col, row = (x - 550_000) / 10, (6_790_000 - y) / 10
+    expected = row.min(), col.min(), np.ptp(row), np.ptp(col)
+    np.testing.assert_allclose(found, expected, atol=2)
 
 
 @pytest.mark.parametrize(

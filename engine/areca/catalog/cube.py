@@ -9,7 +9,7 @@ import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from pyproj import Transformer
-from shapely import segmentize, transform, wkt
+from shapely import transform, wkt
 
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.backends import reader_named
@@ -17,7 +17,7 @@ from areca.catalog.chunks import Place, lazy_pixels
 from areca.catalog.duplicates import without_duplicates
 from areca.catalog.gdal import set_gdal
 from areca.catalog.layers import LayerReader
-from areca.catalog.masks import polygons_on, split_masks, with_schemes
+from areca.catalog.masks import densified, polygons_on, split_masks, with_schemes
 from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
@@ -256,10 +256,9 @@ def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, in
     """
     area = read_aoi(aoi)
     west, south, east, north = area.bounds
-    step = max(east - west, north - south) / 32
     there = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
     placed = transform(
-        segmentize(area, step),
+        densified(area),
         lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
     )
     left, bottom, right, top = placed.bounds

@@ -216,16 +216,27 @@ def split_masks(spec: object) -> tuple[tuple[Mask, ...], BaseGeometry | None]:
     return quality, read_aoi(shared)
 
 
+def densified(area: BaseGeometry) -> BaseGeometry:
+    """Return an area with points along its borders, which bend in another CRS.
+
+    Each part by its own size: two parts that meet at the 180th meridian span the globe
+    in degrees, and a share of that is no fine step.
+    """
+    parts = []
+    for part in getattr(area, "geoms", [area]):
+        west, south, east, north = part.bounds
+        parts.append(segmentize(part, max(east - west, north - south) / 64))
+    return parts[0] if len(parts) == 1 else type(area)(parts)
+
+
 def polygons_on(area: BaseGeometry, crs: str) -> tuple[BaseGeometry, ...]:
     """Return an area in EPSG:4326 as the polygons of another CRS.
 
     Raises:
         GridError: It reaches beyond where the CRS is defined.
     """
-    west, south, east, north = area.bounds
-    bent = segmentize(area, max(east - west, north - south) / 64)
     placed = transform(
-        bent,
+        densified(area),
         lambda xy: np.column_stack(
             transformer("EPSG:4326", crs).transform(xy[:, 0], xy[:, 1])
         ),

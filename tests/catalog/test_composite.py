@@ -92,6 +92,61 @@ def test_the_best_pixel_has_the_highest_score_among_whole_ones():
     np.testing.assert_array_equal(found, best)
 
 
+def series(red, nir, dtype="float32", **attrs):
+    """One pixel of two bands over time."""
+    return xr.DataArray(
+        np.array([red, nir], dtype).T[..., None, None],
+        dims=("time", "band", "y", "x"),
+        coords={"band": ["red", "nir"]},
+        attrs=attrs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("red", "nir", "chosen"),
+    [
+        ([0.05, -0.02], [0.45, 0.03], 0),  # shadow: 5
+        ([0.05, -0.02], [0.45, 0.01], 0),  # shadow: -3, a negative sum
+        ([0.05, -0.03], [0.45, -0.01], 0),  # shadow: -0.5 of two negatives
+        ([0.0, 0.3], [0.0, 0.1], 1),
+        ([0.0, 0.0], [0.0, 0.0], 0),  # valid, so not missing
+        ([np.nan, -0.1], [0.5, 0.1], 1),
+        ([0.2, 0.0], [0.2, 0.5], 1),
+    ],
+)
+def test_max_ndvi_takes_what_has_no_ndvi_last(red, nir, chosen):
+    found = composite(series(red, nir), "max_ndvi").values.ravel()
+    np.testing.assert_array_equal(found, np.float32([red[chosen], nir[chosen]]))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("name", ["_FillValue", "nodata"])
+def test_nodata_is_what_rioxarray_says(dtype, name):
+    cube = series([-9999, 7], [5, 8], dtype, **{name: -9999})
+    for how in ("first", "median"):
+        assert composite(cube, how).values.ravel()[0] == 7
+    nothing = composite(cube[:1], "first").values.ravel()
+    np.testing.assert_array_equal(nothing, [-9999, -9999])
+
+
+@pytest.mark.parametrize("name", ["time", "x"])
+def test_a_score_of_another_place_or_date_is_refused(name):
+    cube = drawn().assign_coords(y=np.arange(23.0), x=np.arange(31.0))
+    score = cube[:, 0].drop_vars("band")
+    composite(cube, "best", score=score.assign_coords(x=score.x + 1e-4))
+    undated = np.full(5, np.datetime64("NaT"), "M8[ns]")
+    composite(
+        cube.assign_coords(time=undated), "best",
+        score=score.assign_coords(time=undated),
+    )  # fmt: skip
+    moved = score.assign_coords({name: score[name] + 1})
+    with pytest.raises(GridError, match=f"the score has {name} 1"):
+        composite(cube, "best", score=moved)
+    reversed_ = score.isel({name: slice(None, None, -1)})
+    with pytest.raises(GridError, match=f"the score has {name}"):
+        composite(cube, "best", score=reversed_)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "error", "message"),
     [

@@ -7,13 +7,19 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+from affine import Affine
 from catalog_rasters import draw, make_item
+from odc.geo.geobox import GeoBox
 from rasterio.features import geometry_mask
-from shapely import box
+from shapely import Point, box, union_all
 
 from areca.catalog import CubeOptions, Mask, composite, open_cube, search, set_origin
+from areca.catalog import cube as cube_module
+from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
 from areca.catalog.classification import plain_name
+from areca.catalog.grids import transformer
+from areca.catalog.masks import polygons_on
 from areca.catalog.quality import SCHEMES
 from areca.errors import BandError, CatalogError, InputError
 from areca.tiles import cube_geobox
@@ -62,6 +68,36 @@ def test_clouds_of_a_coarser_band_are_missing_and_the_older_item_shows(write_tif
     assert (both.values[0] != expected).sum() == 64
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scale_offset": {"*": (0.5, 0)}},
+        {"scale_offset": {"usable": (0.5, 0)}, "resampling": {"usable": "bilinear"}},
+        {"resampling": {"*": "cubic"}},
+    ],
+)
+def test_a_mask_of_any_name_is_read_as_classes(write_tiff, options):
+    """A mean of clear (1) and cloud (4) is neither, and half of a class is none."""
+    red = draw(1, 60, 60, dtype="uint16")
+    classes = np.ones((1, 30, 30), np.uint8)
+    classes[:, :, 15:] = 4
+    item = with_scl(write_tiff, "a", red, classes)
+    item.assets["usable"] = item.assets.pop("SCL")
+    del item.assets["usable"].extra_fields["eo:bands"]
+    cube = open_cube(
+        local(item),
+        bands=["red"],
+        mask=Mask("usable", drop=[4]),
+        options=CubeOptions(**options),
+    )
+    kept = cube.values[0] != 0 if cube.dtype.kind != "f" else cube.notnull().values[0]
+    np.testing.assert_array_equal(kept, np.broadcast_to(np.arange(60) < 30, (60, 60)))
+    (told,) = cube.attrs["items"]
+    assert told.get("resampling", {}).get("usable") == "nearest"
+    assert "usable" not in told.get("scale_offset", {})
+
+
 @pytest.mark.parametrize("edge", [7, 512, 2048])
 def test_masks_do_not_know_chunks(write_tiff, edge):
     scl = np.random.default_rng(2).integers(2, 11, (1, 37, 41)).astype("uint8")
@@ -94,6 +130,25 @@ def test_an_area_keeps_pixels_whose_centre_is_inside(write_tiff, tmp_path):
     assert np.isnan(cube.values).any()
     np.testing.assert_array_equal(np.isnan(cube.values[0]), outside)
     np.testing.assert_array_equal(cube.values[:, ~outside], pixels[:, ~outside])
+
+
+def test_the_border_of_an_area_across_the_180th_meridian_bends_with_its_parallel():
+    """A step of a share of 360 degrees left a chord, over 100 m from the parallel."""
+    to_utm = transformer("EPSG:4326", "EPSG:32660").transform
+    area = read_aoi((179.0, 60.0, -179.5, 61.0))
+    drawn = union_all(polygons_on(area, "EPSG:32660"))
+    for degrees in np.linspace(179.0, 180.5, 31)[1:-1]:
+        x, y = to_utm(degrees, 60.0)
+        assert drawn.contains(Point(x, y + 1)) or abs(degrees - 180) < 1e-9
+        assert not drawn.contains(Point(x, y - 1))
+    # The crop is as large as that of an area that goes past 180 degrees, in one part.
+    grid = GeoBox((20_000, 20_000), Affine(10, 0, 550_000, 0, -10, 6_790_000), 32660)
+    found = cube_module._crop(grid, area, [])
+    x, y = to_utm(*np.array([[d, n] for d in np.linspace(179, 180.5, 901)
+                             for n in np.linspace(60, 61, 61)]).T)  # fmt: skip
+    col, row = (x - 550_000) / 10, (6_790_000 - y) / 10
+    expected = row.min(), col.min(), np.ptp(row), np.ptp(col)
+    np.testing.assert_allclose(found, expected, atol=2)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +325,69 @@ def test_classes_of_a_band_are_called_as_the_item_calls_them(write_tiff):
     assert set(dict(cube.data.__dask_graph__())).isdisjoint(
         dict(other.data.__dask_graph__())
     )
+
+
+GA_NAMES = ["nodata", "clear", "cloud", "shadow", "snow", "water"]
+
+
+def with_fmask(write_tiff, name, fields):
+    """An item whose band `fmask` holds all numbers from 0 to 40."""
+    values = np.arange(40, dtype="uint8")[None].repeat(3, axis=0)
+    item, _ = told(write_tiff, values, name=name, **fields)
+    item.assets["fmask"] = item.assets.pop("flags")
+    del item.assets["fmask"].extra_fields["eo:bands"]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("fields", "drop", "dropped"),
+    [
+        ({}, "cloud", [n for n in range(40) if n & 0b10]),  # the table: HLS
+        ({"classification:classes": GA_NAMES}, "cloud", [2]),
+        ({"classification:classes": GA_NAMES}, "water", [5]),
+        (
+            {"classification:bitfields": [{"name": "cloud", "offset": 4, "length": 1}]},
+            "cloud",
+            [n for n in range(40) if n & 0b1_0000],
+        ),
+        (
+            {"classification:bitfields": [{"name": "cloud", "offset": 4, "length": 1}]},
+            "shadow",
+            [n for n in range(40) if n & 0b1000],
+        ),
+    ],
+)
+def test_what_an_item_tells_wins_over_the_name_of_its_band(
+    write_tiff, fields, drop, dropped
+):
+    fields = dict(fields)
+    if "classification:classes" in fields:
+        fields["classification:classes"] = [
+            {"value": value, "name": name} for value, name in enumerate(GA_NAMES)
+        ]
+    item = with_fmask(write_tiff, "a", fields)
+    cube = open_cube(local(item), bands=["red"], mask=Mask("fmask", drop=[drop]))
+    assert np.flatnonzero((cube.values[0] == 0).all(axis=0)).tolist() == dropped
+    plain = Mask("fmask", drop=[drop], scheme="fmask")  # one that is asked for
+    bit = {"cloud": 2, "water": 32, "shadow": 8}[drop]
+    asked = open_cube(local(item), bands=["red"], mask=plain).values[0]
+    wanted = [n for n in range(40) if n & bit]
+    assert np.flatnonzero((asked == 0).all(axis=0)).tolist() == wanted
+
+
+def test_items_whose_band_means_other_things_are_refused(write_tiff):
+    classes = [{"value": value, "name": name} for value, name in enumerate(GA_NAMES)]
+    tells = with_fmask(write_tiff, "a", {"classification:classes": classes})
+    silent = with_fmask(write_tiff, "b", {})
+    mask = Mask("fmask", drop=["cloud"])
+    with pytest.raises(InputError, match="'a' and 'b' tell different things of cloud"):
+        open_cube(local(tells, silent), bands=["red"], mask=mask)
+    with pytest.raises(InputError, match="'fmask' does not tell 'cirrus'"):
+        open_cube(local(tells), bands=["red"], mask=Mask("fmask", drop=["cirrus"]))
+    one_bit = [{"name": "cloud", "offset": 1, "length": 1}]
+    alike = with_fmask(write_tiff, "c", {"classification:bitfields": one_bit})
+    cube = open_cube(local(alike, silent), bands=["red"], mask=mask)
+    assert (cube.values[0] == 0).any()
 
 
 def test_a_name_that_the_item_does_not_tell_is_refused_with_those_it_does(write_tiff):

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pystac
 import pytest
+import rasterio
 import xarray as xr
 from catalog_rasters import draw, make_item
 
-from areca.catalog import CubeOptions, normalise_items, open_cube, set_origin
+from areca.catalog import CubeOptions, normalise_items, open_cube, search, set_origin
 from areca.catalog.documents import make_item as make_any_item
 from areca.errors import InputError
 
@@ -106,3 +107,18 @@ def test_all_items_of_recorded_conversations_load_or_say_why(shared_data):
         except InputError as err:
             reasons[key] = str(err)
     assert (loaded, reasons) == (len(entries), {})
+
+
+def test_scale_and_offset_of_a_file_without_an_item_are_those_of_its_header(write_tiff):
+    stored = np.array([[[5000, -1]], [[3, 4]], [[7, 8]]], "int16")
+    path = write_tiff("a.tif", stored, nodata=-1)
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (1e-4, 1.0, 0.0), (-0.1, 0.0, 9.0)
+    cube = open_cube(search(path), bands=["b1", "b2", "b3"])
+    expected = np.array([[[0.4, np.nan]], [[3, 4]], [[7, 8]]], "float32")
+    np.testing.assert_allclose(cube, expected, rtol=1e-6)
+    assert cube.attrs["items"][0]["scale_offset"] == {"b1": [1e-4, -0.1]}
+    options = CubeOptions(scale_offset={"*": (1, 0)})
+    raw = open_cube(search(path), bands=["b1", "b2", "b3"], options=options)
+    np.testing.assert_array_equal(raw, stored)
+    assert raw.dtype == np.int16

@@ -280,6 +280,54 @@ def test_overviews_of_classes_hold_only_classes(tmp_path):
     np.testing.assert_array_equal(coarse, drawn("uint8").to_numpy()[:, ::2, ::2])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_bands_of_classes_have_no_mean_in_overviews(tmp_path, dtype):
+    """The mean of shadow (3) and cloud (9) of SCL would be water (6)."""
+    cube = drawn(dtype).assign_coords(band=["red", "SCL"])
+    told = drawn(dtype).assign_attrs(categorical=["nir"])
+    for number, one in enumerate([cube, told]):
+        path = tmp_path / f"{number}.zarr"
+        areca.write_cube(one, path, chunk_px=16)
+        areca.write_overviews(path, largest_px=50)
+        coarse = areca.read_cube(path / "overviews/2")
+        np.testing.assert_array_equal(coarse[1], one[1, ::2, ::2])
+        means = one[0, :70, :90].to_numpy().reshape(35, 2, 45, 2).astype("f4")
+        wanted = np.full((35, 45), np.nan, "f4")
+        some = ~np.isnan(means).all(axis=(1, 3))
+        wanted[some] = (
+            np.nansum(means, (1, 3))[some] / (~np.isnan(means)).sum((1, 3))[some]
+        )
+        wanted = wanted if dtype == "float32" else np.rint(wanted)
+        np.testing.assert_allclose(coarse[0], wanted, rtol=1e-6)
+        layout = json.loads((path / "zarr.json").read_text())["attributes"]
+        method = layout["multiscales"]["layout"][1]["resampling_method"]
+        assert method == f"average; nearest of {one.band.values[1]}"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "pixels", "mean"),
+    [
+        ("int16", 0, [[-1, 1], [-1, 1]], 1),
+        ("uint8", 255, [[254, 254], [255, 255]], 254),
+        ("uint8", 255, [[255, 255], [255, 255]], 255),
+        ("float32", -9999.0, [[-9999, -9999], [-9999, -9999]], -9999),
+        ("float32", -9999.0, [[-9999, 3], [4, 5]], 4),
+        (
+            "float32",
+            0.0,
+            [[-1, 1], [-1, 1]],
+            np.nextafter(np.float32(0), np.float32(1)),
+        ),
+    ],
+)
+def test_a_mean_of_what_is_seen_is_never_nodata(dtype, nodata, pixels, mean):
+    cube = drawn(dtype, shape=(2, 2))[:1].copy(data=np.array([pixels], dtype))
+    cube.attrs |= {"_FillValue": nodata, "nodata": nodata}
+    coarse = zarr_overviews.halved(cube, "average")
+    assert coarse.dtype == dtype
+    assert coarse.item() == mean
+
+
 def test_overviews_follow_new_dates(tmp_path):
     path, cube = tmp_path / "c.zarr", drawn("float32", times=DATES)
     areca.write_cube(cube.isel(time=[0]), path, chunk_px=16)

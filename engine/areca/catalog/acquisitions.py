@@ -62,6 +62,30 @@ class Acquisition:
         parts = zip(self.parts, bands, strict=True)
         return Acquisition(tuple(replace(part, bands=those) for part, those in parts))
 
+    def with_classes(self, names: Iterable[str]) -> Acquisition:
+        """Return the same where some bands are known to hold classes.
+
+        Args:
+            names: Names or aliases of the bands that masks read.
+
+        Raises:
+            BandError: There is no such band.
+        """  # noqa: DOC502 - raised by band
+        known = {self.band(name) for name in names}
+        if not known:
+            return self
+        parts = [
+            replace(
+                part,
+                bands=tuple(
+                    replace(b, categorical=True) if b in known else b
+                    for b in part.bands
+                ),
+            )
+            for part in self.parts
+        ]
+        return Acquisition(tuple(parts))
+
     def band(self, name: str) -> SceneBand:
         """Return a band by name or alias.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import dask.array as da
 import numpy as np
+import pandas as pd
+import rioxarray  # noqa: F401 - registers the .rio accessor
 
 from areca.errors import BandError, GridError, InputError
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 How = Literal["median", "medoid", "best", "max_ndvi", "first", "last"]
 
+_AFTER_ALL_NDVI = -2.0
+"""The rank of a valid pixel that has no NDVI."""
+_PLACE_TOLERANCE = 0.01
+"""How far a score may lie from the cube, pixels: what rounding makes."""
 _DIMS = ("time", "band", "y", "x")
 
 
@@ -33,14 +39,16 @@ def composite(
     the times at which all its bands are valid: `medoid` the one nearest to all others
     (least sum of Euclidean distances; Flood 2013, Remote Sensing 5, 6481), `best` the
     one of the highest `score`, `max_ndvi` the one of the highest NDVI, `first` and
-    `last` by time. Among equals the earliest.
+    `last` by time. Among equals the earliest. A pixel with a negative number in red or
+    near infrared, or with zero in both, has no NDVI from -1 to 1 (dark shadows, after
+    an offset, reach 5 and more) and is taken only where no other is valid.
 
     Args:
         cube: Dims (time, band, y, x), for example of `areca.open_cube` with
-            `CubeOptions(time="each")`. Missing is NaN, or `attrs["nodata"]` in
-            integers.
+            `CubeOptions(time="each")`. Missing is NaN or `rio.nodata`.
         how: See above.
-        score: For `best`: dims (time, y, x) of the cube, NaN where it cannot be.
+        score: For `best`: dims (time, y, x) of the cube in the same places, NaN where
+            it cannot be.
 
     Returns:
         Dims (band, y, x), where missing what is valid at no time. A median is float32
@@ -48,12 +56,13 @@ def composite(
         numbers of the cube and its nodata. `attrs["composite"]` says how.
 
     Raises:
-        GridError: The cube or the score has other dims, or they do not match.
+        GridError: The cube or the score has other dims, or they do not match; the
+            score is of other dates or of another place.
         BandError: `max_ndvi` lacks the bands `red` and `nir`.
         InputError: `how` is not known, or `score` is given without `best`.
     """  # noqa: DOC502 - some are raised by _check
     _check(cube, how, score)
-    nodata = cube.attrs.get("nodata")
+    nodata = cube.rio.nodata
     missing = None if nodata is None or np.isnan(nodata) else nodata
     names = [str(name) for name in cube.band.values]
     stage = _Stage(how, missing, _ndvi_bands(names) if how == "max_ndvi" else (0, 0))
@@ -98,8 +107,8 @@ class _Stage:
         valid: NDArray[np.bool_] = np.ones(pixels.shape, bool)
         if pixels.dtype.kind == "f":
             valid = ~np.isnan(pixels)
-        elif self.nodata is not None:
-            valid = pixels != self.nodata
+        if self.nodata is not None:
+            valid &= pixels != self.nodata
         if self.how == "median":
             return _median(pixels, valid, self.dtype(pixels.dtype))
         whole: NDArray[np.bool_] = np.asarray(valid.all(axis=1))
@@ -108,7 +117,8 @@ class _Stage:
         best = ranks.argmax(axis=0)
         chosen: NDArray[Any] = np.take_along_axis(pixels, best[None, None], axis=0)[0]
         nothing = np.isneginf(ranks.max(axis=0))
-        fill = np.nan if pixels.dtype.kind == "f" else self.nodata
+        is_nan = pixels.dtype.kind == "f" and self.nodata is None
+        fill = np.nan if is_nan else self.nodata
         if fill is not None:
             chosen[:, nothing] = fill
         return chosen
@@ -128,7 +138,9 @@ class _Stage:
         if self.how == "max_ndvi":
             red, nir = (pixels[:, band].astype(np.float64) for band in self.ndvi)
             total = nir + red
-            return (nir - red) / np.where(total == 0, np.nan, total)
+            has_ndvi = (red >= 0) & (nir >= 0) & (total > 0)
+            ndvi = (nir - red) / np.where(has_ndvi, total, 1)
+            return np.where(has_ndvi, ndvi, _AFTER_ALL_NDVI)
         signed = steps if self.how == "last" else -steps
         return np.broadcast_to(signed, whole.shape)
 
@@ -191,3 +203,26 @@ def _check(cube: xr.DataArray, how: str, score: xr.DataArray | None) -> None:
     sizes = {name: cube.sizes[name] for name in ("time", "y", "x")}
     if dict(score.sizes) != sizes:
         raise GridError(f"the score has {dict(score.sizes)}, the cube {sizes}")
+    for name in sizes:
+        if name in cube.coords and name in score.coords:
+            _check_axis(name, cube[name].to_numpy(), score[name].to_numpy())
+
+
+def _check_axis(name: str, wanted: NDArray[Any], given: NDArray[Any]) -> None:
+    """Refuse a score of other dates or of another place.
+
+    Raises:
+        GridError: Names the first that differs.
+    """
+    if name == "time":
+        # Layers without a date (NaT) are alike.
+        differs = (wanted != given) & ~(pd.isna(wanted) & pd.isna(given))
+    else:
+        step = abs(wanted[-1] - wanted[0]) / max(len(wanted) - 1, 1)
+        differs = ~(abs(wanted - given) <= _PLACE_TOLERANCE * step)
+    if differs.any():
+        at = int(differs.argmax())
+        raise GridError(
+            f"the score has {name} {given[at]} where the cube has {wanted[at]}; bring "
+            "it to the cube's dates and pixels, for example score.sel(time=cube.time)"
+        )

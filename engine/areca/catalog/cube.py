@@ -9,7 +9,7 @@ import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
 from pyproj import Transformer
-from shapely import segmentize, transform, wkt
+from shapely import transform, wkt
 
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.backends import reader_named
@@ -17,12 +17,12 @@ from areca.catalog.chunks import Place, lazy_pixels
 from areca.catalog.duplicates import without_duplicates
 from areca.catalog.gdal import set_gdal
 from areca.catalog.layers import LayerReader
-from areca.catalog.masks import polygons_on, split_masks, with_schemes
+from areca.catalog.masks import densified, polygons_on, split_masks, with_schemes
 from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
 from areca.catalog.pixels import covers, encoding_of
-from areca.catalog.roles import method_of
+from areca.catalog.roles import is_categorical, method_of
 from areca.catalog.scenes import check_names
 from areca.catalog.signing import signer_named, signing
 from areca.catalog.steps import Step, steps_of
@@ -88,7 +88,8 @@ def open_cube(
         pixel-centre coordinates, CRS and transform for rioxarray, Dask chunks of all
         bands x 2048 x 2048. Missing is NaN in floats and `attrs["nodata"]` (also
         `rio.nodata`) in integers; integers without it are missing nowhere.
-        `attrs["items"]` lists the items in the order of the mosaic.
+        `attrs["items"]` lists the items in the order of the mosaic,
+        `attrs["categorical"]` the bands of classes and quality bits, if any.
 
     Raises:
         GridError: The items have no common grid and none can be made for them.
@@ -111,7 +112,10 @@ def open_cube(
     set_gdal(options.gdal.items())
     with signing(signer_named(options.sign)):
         found = normalise_acquisitions(kept, catalog_href=origin, bands=needed)
-    found = [one.with_scales(options.scale_offset) for one in found]
+    found = [
+        one.with_classes(m.band for m in quality).with_scales(options.scale_offset)
+        for one in found
+    ]
     finest = [one.with_bands(bands)[0][0] for one in found]
     grid = target_grid(finest, crs=crs, resolution=resolution, geobox=geobox)
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
@@ -190,6 +194,9 @@ def _label(
     )
     cube = cube.rio.write_crs(str(place.grid.crs))
     cube = cube.rio.write_transform(place.geobox.affine)
+    classes = [n for n in reader.bands if any(is_categorical(o.band(n)) for o in found)]
+    if classes:
+        cube.attrs["categorical"] = classes
     nodata = reader.encoding.nodata
     if nodata is not None:
         # What rio.write_nodata does, but with a plain number that JSON can hold.
@@ -203,10 +210,13 @@ def _item_attrs(one: Acquisition, reader: LayerReader) -> dict[str, Any]:
     asked = list(dict.fromkeys([*reader.bands, *(mask.band for mask in reader.masks)]))
     bands = {name: one.band(name) for name in asked}
     assets = {name: asset for name, b in bands.items() if (asset := b.asset)}
-    scaled = {name: [b.scale, b.offset] for name, b in bands.items() if b.is_scaled}
+    shown = {name: bands[name] for name in reader.bands}
+    scaled = {name: [b.scale, b.offset] for name, b in shown.items() if b.is_scaled}
     warped = {
         name: method_of(
-            bands[name], Warp.of(part, reader.lattice).shrink, dict(reader.methods)
+            bands[name],
+            Warp.of(part, reader.lattice).shrink,
+            dict(reader.methods) if name in shown else {},
         )
         for part, positions in one.with_bands(asked)
         if not is_aligned(part, reader.lattice)
@@ -246,10 +256,9 @@ def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, in
     """
     area = read_aoi(aoi)
     west, south, east, north = area.bounds
-    step = max(east - west, north - south) / 32
     there = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
     placed = transform(
-        segmentize(area, step),
+        densified(area),
         lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
     )
     left, bottom, right, top = placed.bounds

@@ -219,9 +219,16 @@ def _eo_bands(header: Header) -> list[dict[str, str]]:
 
 
 def _raster_bands(header: Header) -> list[dict[str, object]]:
+    scales = header.scales or ((1.0, 0.0),) * len(header.dtypes)
     return [
-        {"data_type": dtype, **({} if nodata is None else {"nodata": nodata})}
-        for dtype, nodata in zip(header.dtypes, header.nodata, strict=True)
+        {
+            "data_type": dtype,
+            **({} if nodata is None else {"nodata": nodata}),
+            **({} if (s, o) == (1.0, 0.0) else {"scale": s, "offset": o}),
+        }
+        for dtype, nodata, (s, o) in zip(
+            header.dtypes, header.nodata, scales, strict=True
+        )
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ class Header:
     """Whether a mask, which is no band, tells which pixels are missing."""
     alpha: int | None
     """Number of the band marked as alpha, from 1; None when there is none."""
+    scales: tuple[tuple[float, float], ...] = ()
+    """Scale and offset of each band, value = stored * scale + offset; empty: none."""
 
     def is_masked(self, described: int) -> bool:
         """Return whether more than nodata tells which pixels are missing.
@@ -98,6 +101,7 @@ def read_header(href: str, *, allow_private: bool = False) -> Header:
                     nodata=tuple(file.nodatavals),
                     has_mask=has_mask,
                     alpha=alpha,
+                    scales=_scales(file),
                 )
     except READ_FAULTS as err:
         raise CatalogError(
@@ -168,6 +172,16 @@ def _names(
         rest = [c if c in {"nir", "alpha"} else f"b{i}" for i, c in _from(3, colours)]
         return (*_COLOURS, *rest), True
     return tuple(f"b{index}" for index in range(1, count + 1)), False
+
+
+def _scales(file: DatasetReader) -> tuple[tuple[float, float], ...]:
+    """Return scales and offsets; 1 and 0 where a scale is 0 or no number at all."""
+    return tuple(
+        (scale, offset)
+        if scale and math.isfinite(scale) and math.isfinite(offset)
+        else (1.0, 0.0)
+        for scale, offset in zip(file.scales, file.offsets, strict=True)
+    )
 
 
 def _from(start: int, colours: list[str]) -> list[tuple[int, str]]:

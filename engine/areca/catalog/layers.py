@@ -13,7 +13,7 @@ from areca.catalog.backends import reader_named
 from areca.catalog.gdal import set_gdal
 from areca.catalog.masks import inside, touching
 from areca.catalog.mosaic import lay_mosaic
-from areca.catalog.pixels import Encoding
+from areca.catalog.pixels import Encoding, as_integers
 from areca.catalog.reader import read_file, read_scene
 from areca.catalog.signing import Signer, signing
 from areca.catalog.target import ground_window, is_aligned
@@ -177,8 +177,13 @@ class _Source:
 
     def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
         ((scene, _),) = self.one.with_bands([mask.band])
-        stored = replace(self.how, encoding=_CODES)
-        values, seen = read_part(scene, [self.one.band(mask.band)], place, stored)
+        # What is asked of values means nothing for classes: a mean of two classes is a
+        # third, and a scaled bit field is none.
+        stored = replace(self.how, encoding=_CODES, methods=())
+        band = replace(
+            self.one.band(mask.band), categorical=True, scale=1.0, offset=0.0
+        )
+        values, seen = read_part(scene, [band], place, stored)
         there = np.ones(values[0].shape, bool) if seen is None else seen[0]
         return mask.keeps(values[0], there)
 
@@ -233,22 +238,14 @@ def _as_it_is(
 def _fill(
     out: NDArray[Any], stored: NDArray[Any], band: SceneBand, encoding: Encoding
 ) -> None:
-    """Turn stored numbers, NaN where missing, into the numbers of a cube, in place.
-
-    A valid number that rounds to nodata takes the next one, as in GDAL: what was seen
-    is never called missing.
-    """
+    """Turn stored numbers, NaN where missing, into the numbers of a cube, in place."""
     dtype, nodata = encoding
     if band.is_scaled:
         stored = stored.astype(np.float64) * band.scale + band.offset
     if dtype.kind == "f":
         out[...] = stored
         return
-    limits = np.iinfo(dtype)
-    whole = np.clip(np.rint(stored), limits.min, limits.max)
-    if nodata is not None:
-        beside = nodata + 1 if nodata < limits.max else nodata - 1
-        whole = np.where(whole == nodata, beside, whole)
+    whole = as_integers(stored, dtype, nodata)
     out[...] = np.where(np.isnan(whole), 0, whole)
 
 

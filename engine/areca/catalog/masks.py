@@ -39,8 +39,9 @@ class Mask:
         drop: Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or
             values.
         scheme: Key of `areca.catalog.quality.SCHEMES`, or a scheme of one's own. Left
-            out: that of the name of the band; for a band of another name what the items
-            tell, in `classification:bitfields` and `classification:classes`.
+            out: what the items tell, in `classification:bitfields` and
+            `classification:classes`; for names that they do not tell, the scheme of the
+            name of the band.
 
     Example:
         >>> Mask("scl", drop=["cloud", "shadow"]).drop
@@ -134,19 +135,25 @@ def with_schemes(
         found: The items, which may tell what the numbers of their bands mean.
 
     Raises:
-        InputError: An item tells nothing of a band, does not tell a name, or another
+        InputError: Nothing tells of a band or of a name, or an item tells another
             meaning of it than the first item.
     """  # noqa: DOC502 - raised by _with_scheme
     return tuple(
-        mask if mask.known_scheme() or not mask.names else _with_scheme(mask, found)
+        mask if mask.scheme or not mask.names else _with_scheme(mask, found)
         for mask in masks
     )
 
 
 def _with_scheme(mask: Mask, found: Sequence[Acquisition]) -> Mask:
     schemes: list[tuple[str, Scheme]] = []
+    # The name of a band is a guess, `fmask` even one among two: what an item tells of
+    # its own band comes first.
+    named = mask.known_scheme()
+    if named and not any(one.band(mask.band).scheme for one in found):
+        return mask
     for one in found:
-        scheme = one.band(mask.band).scheme
+        told = one.band(mask.band).scheme
+        scheme = told.completed(named) if told and named else told or named
         if scheme is None:
             raise InputError(
                 f"nothing is known of the quality band {mask.band!r}, and item "
@@ -209,16 +216,27 @@ def split_masks(spec: object) -> tuple[tuple[Mask, ...], BaseGeometry | None]:
     return quality, read_aoi(shared)
 
 
+def densified(area: BaseGeometry) -> BaseGeometry:
+    """Return an area with points along its borders, which bend in another CRS.
+
+    Each part by its own size: two parts that meet at the 180th meridian span the globe
+    in degrees, and a share of that is no fine step.
+    """
+    parts = []
+    for part in getattr(area, "geoms", [area]):
+        west, south, east, north = part.bounds
+        parts.append(segmentize(part, max(east - west, north - south) / 64))
+    return parts[0] if len(parts) == 1 else type(area)(parts)
+
+
 def polygons_on(area: BaseGeometry, crs: str) -> tuple[BaseGeometry, ...]:
     """Return an area in EPSG:4326 as the polygons of another CRS.
 
     Raises:
         GridError: It reaches beyond where the CRS is defined.
     """
-    west, south, east, north = area.bounds
-    bent = segmentize(area, max(east - west, north - south) / 64)
     placed = transform(
-        bent,
+        densified(area),
         lambda xy: np.column_stack(
             transformer("EPSG:4326", crs).transform(xy[:, 0], xy[:, 1])
         ),

@@ -14,6 +14,7 @@ from areca.tiles import Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from odc.geo.geobox import GeoBox
 
     from areca.catalog.scenes import Scene, SceneBand
@@ -65,6 +66,27 @@ def encoding_of(
     if nodata is None and not is_covered():
         return FLOAT
     return Encoding(dtype, nodata)
+
+
+def as_integers(
+    values: NDArray[np.floating[Any]], dtype: np.dtype[Any], nodata: float | None
+) -> NDArray[np.floating[Any]]:
+    """Return valid numbers as an integer type will hold them, NaN where they are NaN.
+
+    A valid number that rounds to nodata takes the next one, as in GDAL: what was seen
+    is never called missing.
+
+    Args:
+        values: Any shape.
+        dtype: The integer type.
+        nodata: What means "missing" in it; None where nothing does.
+    """
+    limits = np.iinfo(dtype)
+    whole = np.clip(np.rint(values), limits.min, limits.max)
+    if nodata is None:
+        return whole
+    beside = nodata + 1 if nodata < limits.max else nodata - 1
+    return np.where(whole == nodata, beside, whole)
 
 
 def covers(scenes: Sequence[Scene], geobox: GeoBox) -> bool:

@@ -51,13 +51,46 @@ class Scheme:
         return np.asarray(found >= value if name in self.bits else found == value)
 
     def meaning(self, name: str) -> tuple[Any, ...]:
-        """Return what a name stands for, None where it is not known, to compare.
+        """Return what a name stands for, empty where it is not known, to compare.
 
         Args:
             name: As of `shows`.
+
+        Returns:
+            The values, after the first bit and the number of bits if it is of bits.
         """
-        tables = (self.classes, self.bits, self.fields)
-        return tuple(table.get(name) for table in tables)
+        if name in self.classes:
+            return tuple(sorted(self.classes[name]))
+        if name in self.bits:
+            first, width, least = self.bits[name]
+            return "bits", first, width, *range(least, 1 << width)
+        if name in self.fields:
+            first, width, value = self.fields[name]
+            return "bits", first, width, value
+        return ()
+
+    def completed(self, other: Scheme) -> Scheme:
+        """Return a scheme with the names of another that are missing here.
+
+        Values and bits do not go together: where one scheme has only values and the
+        other only bits, nothing is added.
+        """
+        if bool(self.classes) != bool(other.classes) and bool(
+            self.bits or self.fields
+        ) != bool(other.bits or other.fields):
+            return self
+        tables = [
+            {
+                **{k: v for k, v in given.items() if k not in self.names},
+                **own,
+            }
+            for own, given in (
+                (self.classes, other.classes),
+                (self.bits, other.bits),
+                (self.fields, other.fields),
+            )
+        ]
+        return Scheme(*tables)
 
 
 _SCL = Scheme(

@@ -25,8 +25,12 @@ def is_categorical(band: SceneBand) -> bool:
     So says its item (classes or bit fields of the classification extension), or its
     name: SCL, Fmask, BQA, QA_PIXEL and their like.
     """
-    names = (band.name, *band.aliases)
-    return band.categorical or any(_CLASSES.fullmatch(n.lower()) for n in names)
+    return band.categorical or any(map(names_classes, (band.name, *band.aliases)))
+
+
+def names_classes(name: str) -> bool:
+    """Return whether a band of this name holds classes or quality bits."""
+    return _CLASSES.fullmatch(name.lower()) is not None
 
 
 def method_of(band: SceneBand, shrink: float, asked: Mapping[str, str]) -> str:

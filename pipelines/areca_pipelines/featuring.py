@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 import rasterio
@@ -40,7 +42,6 @@ from areca_pipelines.console import OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
     import pystac
@@ -94,7 +95,8 @@ def write_features(
         What was written.
 
     Raises:
-        InputError: The target is there, or the names do not fit the bands.
+        InputError: The target is there or cannot be written, or the names do not fit
+            the bands.
     """
     if target.suffix.lower() not in {".tif", ".tiff"}:
         raise InputError(f"{target} is no GeoTIFF by its name; call it NAME.tif")
@@ -109,16 +111,12 @@ def write_features(
             f"there is no imagery in {redact(str(source))}; check the path"
         )
     work = _Work.of(items, str(source), features, names)
-    plain = target.with_name(f"{target.stem}.plain.tif")
-    partial = target.with_name(f"{target.stem}.partial.tif")
-    try:
+    with _folder_beside(target) as place:
+        plain, done = Path(place) / "plain.tif", Path(place) / "done.tif"
         with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
             _write_plain(work, plain)
-            copy_as_cog(plain, partial, "AVERAGE")
-        partial.replace(target)
-    finally:
-        plain.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
+            copy_as_cog(plain, done, "AVERAGE")
+        done.replace(target)
     return Written(
         bands=work.stack.bands,
         height=work.whole.height,
@@ -126,6 +124,24 @@ def write_features(
         path=target,
         warped_to=work.warped_to,
     )
+
+
+def _folder_beside(target: Path) -> TemporaryDirectory[str]:
+    """Make a folder for unfinished files: any name beside the target may be taken.
+
+    Returns:
+        The folder, for a `with`; gone with all in it afterwards.
+
+    Raises:
+        InputError: Nothing can be written there.
+    """
+    try:
+        return TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written in {target.parent} ({error.strerror}); give "
+            "another --out"
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Statistics of a region and what they scale, against NumPy and scikit-image."""
 
 import json
+import pickle
 
 import dask
 import numpy as np
@@ -11,7 +12,7 @@ from skimage import exposure
 
 import areca
 from areca.errors import BandError
-from areca.features import cells
+from areca.features import cells, statistics
 from areca.tiles import cube_geobox
 
 
@@ -82,6 +83,32 @@ def test_sums_by_chunk_would_change_digits():
     whole = wide_cube().values[1]
     parts = [whole[start : start + 7].sum() for start in range(0, 60, 7)]
     assert sum(parts) != whole.sum()
+
+
+def held_bytes(monkeypatch, cube):
+    """Return the size of what comes to the caller while statistics are fitted."""
+    held = []
+
+    def compute(*tasks):
+        found = dask.compute(*tasks)
+        held.append(len(pickle.dumps(found)))
+        return found
+
+    monkeypatch.setattr(statistics, "compute", compute)
+    areca.fit_statistics(cube.chunk(y=64, x=64))
+    return max(held)
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_the_caller_holds_one_histogram_however_large_the_region(monkeypatch, kind):
+    few, many = (
+        drawn_cube(edge, edge, holes=False).astype(kind) for edge in (100, 200)
+    )
+    bins = 65536 if kind == "uint16" else statistics.BINS
+    held = held_bytes(monkeypatch, few)
+    assert held < 1.2 * 8 * bins * few.sizes["band"]
+    cells = (200 // 16 + 2) ** 2 * few.sizes["band"]
+    assert held_bytes(monkeypatch, many) < held + 100 * cells
 
 
 def test_a_sample_is_taken_by_place_and_not_by_block():

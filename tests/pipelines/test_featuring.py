@@ -127,6 +127,34 @@ def test_a_file_is_not_replaced_unasked(scene, tmp_path, capsys):
     assert run(scene, "--bands", "red", "--out", out, "--overwrite") == 0
 
 
+@pytest.mark.parametrize("words", [(), ("--overwrite",)])
+def test_no_other_file_of_the_folder_is_touched(scene, tmp_path, monkeypatch, words):
+    names = [f"out.{word}.tif{end}" for word in ("plain", "partial", "done")
+             for end in ("", ".ovr", ".aux.xml")]  # fmt: skip
+    for name in names:
+        (tmp_path / name).write_text("mine")
+
+    assert run(scene, "--bands", "red", "--out", tmp_path / "out.tif", *words) == 0
+
+    assert {(tmp_path / name).read_text() for name in names} == {"mine"}
+    there = {path.name for path in tmp_path.iterdir()}
+    assert there == {*names, "scene.tif", "out.tif"}
+
+    monkeypatch.setattr(featuring, "copy_as_cog", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        featuring.write_features(scene, tmp_path / "again.tif", ["red"])
+    assert {path.name for path in tmp_path.iterdir()} == there
+
+
+def test_a_folder_that_takes_no_file_is_one_line(scene, monkeypatch, capsys):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(featuring, "TemporaryDirectory", refuse)
+    assert run(scene, "--bands", "red", "--out", scene.with_name("out.tif")) == 2
+    assert "(Permission denied); give another --out" in capsys.readouterr().err
+
+
 def test_commas_in_brackets_do_not_cut():
     assert split_features(["red, std(nir, 7)", "a = max(red, nir)"]) == [
         "red", "std(nir, 7)", "a = max(red, nir)",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from dask.base import compute
@@ -20,6 +21,8 @@ from areca.features.cells import cell_parts, sampled_cells
 from areca.features.negatives import warn_of_negatives
 from areca.tiles import join_chunks, valid_where
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -29,12 +32,15 @@ if TYPE_CHECKING:
     from areca.tiles import Window
     from areca.tiles.padded import Chunks
 
-    T = TypeVar("T")
     _Look: TypeAlias = tuple[int, float, float, float, int]
     """Number of pixels, sum, smallest, largest, and how many are less than 0."""
+    _Glance: TypeAlias = Callable[[NDArray[Any]], tuple[T, NDArray[np.int64]]]
+    """From the pixels of a cell that are there to numbers and pixels in each bin."""
 
 BINS = 8192
 """Bins of the histogram of numbers that are no small integers."""
+PARTS_ADDED = 8
+"""So many histograms are added up by one task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,15 +185,15 @@ def _counted(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
     least = int(np.iinfo(cube.dtype).min)
     bins = 2 ** (8 * cube.dtype.itemsize)
 
-    def count(values: NDArray[Any]) -> NDArray[np.int64]:
-        return np.bincount(values.astype(np.int64) - least, minlength=bins)
+    def count(values: NDArray[Any]) -> tuple[None, NDArray[np.int64]]:
+        return None, np.bincount(values.astype(np.int64) - least, minlength=bins)
 
-    parts = _over_cells(cube, step, count)
-    return [_of_counts(sum(band), least) for band in parts]
+    _, counts = _over_cells(cube, step, count)
+    return [_of_counts(band, least) for band in counts]
 
 
-def _of_counts(counts: NDArray[np.int64] | int, least: int) -> BandStatistics | None:
-    if isinstance(counts, int) or not counts.any():
+def _of_counts(counts: NDArray[np.int64], least: int) -> BandStatistics | None:
+    if not counts.any():
         return None
     first, last = (int(edge) for edge in np.flatnonzero(counts)[[0, -1]])
     kept = [int(count) for count in counts[first : last + 1]]
@@ -211,16 +217,16 @@ def _of_counts(counts: NDArray[np.int64] | int, least: int) -> BandStatistics | 
 def _summed(cube: xr.DataArray, step: int) -> list[BandStatistics | None]:
     """Return statistics of any numbers, in two passes."""
 
-    def look(values: NDArray[Any]) -> _Look:
-        wide = values.astype(np.float64)
+    def look(values: NDArray[Any]) -> tuple[_Look, NDArray[np.int64]]:
+        wide, none = values.astype(np.float64), np.zeros(0, np.int64)
         if not len(wide):
-            return 0, 0.0, math.inf, -math.inf, 0
+            return (0, 0.0, math.inf, -math.inf, 0), none
         low, high = float(wide.min()), float(wide.max())
         below = int(np.count_nonzero(wide < 0)) if low < 0 else 0
-        return len(wide), float(wide.sum()), low, high, below
+        return (len(wide), float(wide.sum()), low, high, below), none
 
-    first = [_of_sums(band) for band in _over_cells(cube, step, look)]
-    return _with_spread(cube, step, first)
+    sums, _ = _over_cells(cube, step, look)
+    return _with_spread(cube, step, [_of_sums(band) for band in sums])
 
 
 def _of_sums(
@@ -260,48 +266,79 @@ def _with_spread(
         return spread, np.bincount(bins, minlength=BINS)
 
     looks = [partial(look, one=one) for one in first]
+    spreads, counts = _over_cells(cube, step, looks)
     out: list[BandStatistics | None] = []
-    for one, parts in zip(first, _over_cells(cube, step, looks), strict=True):
+    for one, parts, band in zip(first, spreads, counts, strict=True):
         if one is None:
             out.append(None)
             continue
-        counts = sum((part[1] for part in parts), np.zeros(BINS, np.int64))
-        variance = math.fsum(part[0] for part in parts) / one.count
-        kept = tuple(int(count) for count in counts)
-        out.append(replace(one, std=math.sqrt(variance), counts=kept))
+        variance = math.fsum(parts) / one.count
+        out.append(replace(one, std=math.sqrt(variance), counts=tuple(band.tolist())))
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class _Found(Generic[T]):
+    """What looks found in some cells."""
+
+    cells: list[tuple[tuple[int, int], list[T]]]
+    """Row and column of each cell, and the numbers of its bands: floats, whose sum
+    depends on their order, so that each cell keeps its own."""
+    counts: list[NDArray[np.int64]]
+    """Pixels in each bin, by band, of all these cells: integers add up exactly in any
+    order, and a histogram is a thousand times as large as the numbers of a cell."""
+
+    @classmethod
+    def together(cls, parts: Sequence[_Found[T]]) -> _Found[T]:
+        """Return what was found in the cells of several parts."""
+        cells = [cell for part in parts for cell in part.cells]
+        bands = zip(*(part.counts for part in parts), strict=True)
+        return cls(cells, [np.sum(band, axis=0) for band in bands])
+
+
 def _over_cells(
-    cube: xr.DataArray,
-    step: int,
-    look: Callable[[NDArray[Any]], T] | Sequence[Callable[[NDArray[Any]], T]],
-) -> list[list[T]]:
-    """Return what a look at each cell found, for each band, in the order of cells."""
+    cube: xr.DataArray, step: int, look: _Glance[T] | Sequence[_Glance[T]]
+) -> tuple[list[list[T]], list[NDArray[np.int64]]]:
+    """Return what a look at each cell found.
+
+    Histograms are added up where they are made, part by part, so that what comes here
+    does not grow with the region but for a few numbers of each cell.
+
+    Args:
+        cube: Dims (band, y, x) with a CRS.
+        step: One of so many rows and columns.
+        look: Takes the pixels that are there; one for all bands or one for each.
+
+    Returns:
+        For each band, the numbers of each cell in the order of cells; and the pixels
+        in each bin, of all cells.
+    """
     looks = [look] * cube.sizes["band"] if callable(look) else list(look)
     run = delayed(_look_at, pure=False)
-    tasks = [
+    add = delayed(_Found.together, pure=False)
+    parts = [
         run(part, looks, (window, step, cube.rio.nodata))
         for window, part in cell_parts(cube)
     ]
-    found: list[list[T]] = [[] for _ in looks]
-    cells = [cell for part in compute(*tasks) for cell in part]
-    for _, bands in sorted(cells, key=lambda cell: cell[0]):
-        for band, one in zip(found, bands, strict=True):
-            band.append(one)
-    return found
+    while len(parts) > 1:
+        starts = range(0, len(parts), PARTS_ADDED)
+        parts = [add(parts[start : start + PARTS_ADDED]) for start in starts]
+    (found,) = compute(*parts)
+    cells = [bands for _, bands in sorted(found.cells, key=itemgetter(0))]
+    return [list(band) for band in zip(*cells, strict=True)], found.counts
 
 
 def _look_at(
     chunks: Chunks,
-    looks: Sequence[Callable[[NDArray[Any]], T]],
+    looks: Sequence[_Glance[T]],
     how: tuple[Window, int, float | None],
-) -> list[tuple[tuple[int, int], list[T]]]:
+) -> _Found[T]:
     """Return what a look at the cells of one part found."""
     window, step, nodata = how
     pixels = join_chunks(chunks)
     valid = valid_where(pixels, nodata)
-    found = []
+    cells: list[tuple[tuple[int, int], list[T]]] = []
+    counts: list[NDArray[np.int64]] = []
     for cell, rows, cols in sampled_cells(window, step):
         part = np.ascontiguousarray(pixels[:, rows, cols])
         there = np.isfinite(part)
@@ -310,5 +347,11 @@ def _look_at(
         bands = [
             one(band[seen]) for one, band, seen in zip(looks, part, there, strict=True)
         ]
-        found.append((cell, bands))
-    return found
+        cells.append((cell, [numbers for numbers, _ in bands]))
+        found = [bins for _, bins in bands]
+        if not counts:
+            counts = found
+        else:
+            for total, bins in zip(counts, found, strict=True):
+                np.add(total, bins, out=total)
+    return _Found(cells, counts)

@@ -226,7 +226,9 @@ def densified(area: BaseGeometry) -> BaseGeometry:
     for part in getattr(area, "geoms", [area]):
         west, south, east, north = part.bounds
         parts.append(segmentize(part, max(east - west, north - south) / 64))
-    return parts[0] if len(parts) == 1 else type(area)(parts)
+    kind: Any = type(area)
+    whole: BaseGeometry = parts[0] if len(parts) == 1 else kind(parts)
+    return whole
 
 
 def polygons_on(area: BaseGeometry, crs: str) -> tuple[BaseGeometry, ...]:

@@ -86,7 +86,8 @@ def as_integers(
     if nodata is None:
         return whole
     beside = nodata + 1 if nodata < limits.max else nodata - 1
-    return np.where(whole == nodata, beside, whole)
+    apart: NDArray[np.floating[Any]] = np.where(whole == nodata, beside, whole)
+    return apart
 
 
 def covers(scenes: Sequence[Scene], geobox: GeoBox) -> bool:

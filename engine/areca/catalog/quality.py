@@ -79,18 +79,14 @@ class Scheme:
             self.bits or self.fields
         ) != bool(other.bits or other.fields):
             return self
-        tables = [
-            {
-                **{k: v for k, v in given.items() if k not in self.names},
-                **own,
-            }
-            for own, given in (
-                (self.classes, other.classes),
-                (self.bits, other.bits),
-                (self.fields, other.fields),
-            )
-        ]
-        return Scheme(*tables)
+        known = self.names
+        return Scheme(
+            {k: v for k, v in other.classes.items() if k not in known}
+            | dict(self.classes),
+            {k: v for k, v in other.bits.items() if k not in known} | dict(self.bits),
+            {k: v for k, v in other.fields.items() if k not in known}
+            | dict(self.fields),
+        )
 
 
 _SCL = Scheme(

@@ -82,7 +82,7 @@ def as_integers(
         nodata: What means "missing" in it; None where nothing does.
     """
     limits = np.iinfo(dtype)
-    whole = np.clip(np.rint(values), limits.min, limits.max)
+    whole: NDArray[np.floating[Any]] = np.clip(np.rint(values), limits.min, limits.max)
     if nodata is None:
         return whole
     beside = nodata + 1 if nodata < limits.max else nodata - 1

@@ -13,7 +13,15 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import geometry_mask
 from shapely import Point, box, union_all
 
-from areca.catalog import CubeOptions, Mask, composite, open_cube, search, set_origin
+from areca.catalog import (
+    CubeOptions,
+    Mask,
+    composite,
+    layers,
+    open_cube,
+    search,
+    set_origin,
+)
 from areca.catalog import cube as cube_module
 from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
@@ -96,6 +104,26 @@ def test_a_mask_of_any_name_is_read_as_classes(write_tiff, options):
     (told,) = cube.attrs["items"]
     assert told.get("resampling", {}).get("usable") == "nearest"
     assert "usable" not in told.get("scale_offset", {})
+
+
+def test_two_masks_of_one_band_read_it_once(write_tiff, monkeypatch):
+    scl = np.full((1, 30, 30), 4, np.uint8)
+    scl[0, 3:9, 3:9], scl[0, 20:24, 3:9] = 9, 3
+    items = local(with_scl(write_tiff, "one", draw(1, 60, 60, dtype="uint16"), scl))
+    masks = [Mask("scl", drop=[name]) for name in ("cloud", "shadow")]
+    cube = open_cube(items, bands=["red"], mask=masks)
+    seen, real = [], layers.read_part
+
+    def noted(scene, bands, *rest):
+        seen.extend(band.name for band in bands)
+        return real(scene, bands, *rest)
+
+    monkeypatch.setattr(layers, "read_part", noted)
+    found = cube.compute(scheduler="synchronous")
+
+    assert sorted(seen) == ["red", "scl"]
+    gone = np.isin(scl[0], [9, 3]).repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(found.values[0] == 0, gone)
 
 
 @pytest.mark.parametrize("edge", [7, 512, 2048])

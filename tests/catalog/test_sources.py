@@ -189,3 +189,22 @@ def test_of_two_processings_the_newer_is_kept_and_the_other_listed(write_tiff):
     assert [item["id"] for item in cube.attrs["items"]] == ["new", "other"]
     del items[0].properties["s2:mgrs_tile"]
     assert len(without_duplicates(items)[0]) == 3
+
+
+def test_a_projected_file_across_the_180th_meridian_lies_where_it_is(write_tiff):
+    """UTM zone 60 south goes on past 180 degrees."""
+    path = write_tiff(
+        "fiji.tif", draw(1, 100, 100), crs="EPSG:32760", pixel=100.0,
+        origin=(814_000, 8_116_000),
+    )  # fmt: skip
+    (item,) = search(path)
+    west, _, east, _ = item.bbox
+    assert 179.9 < west < 180
+    assert -180 < east < -179.9
+    for inside in (
+        (179.96, -17.04, 179.97, -17.03),
+        (-179.98, -17.04, -179.97, -17.03),
+    ):
+        assert len(search(path, aoi=inside)) == 1
+    with pytest.raises(AoiError, match="km away"):
+        search(path, aoi=(0, -17.04, 1, -17))

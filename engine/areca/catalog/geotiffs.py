@@ -6,12 +6,14 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+import numpy as np
 import pystac
 from pyproj import Transformer
-from shapely.geometry import Polygon, mapping
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon, box, mapping
 
 from areca.catalog.headers import Header, read_header
 from areca.catalog.hrefs import (
@@ -180,7 +182,7 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
     item = pystac.Item(
         id=name or _stem(href),
         geometry=mapping(footprint),
-        bbox=list(footprint.bounds),
+        bbox=bbox_of(footprint),
         datetime=NO_DATE,
         properties={
             "proj:code": header.crs if len(header.crs) < 40 else None,
@@ -232,11 +234,15 @@ def _raster_bands(header: Header) -> list[dict[str, object]]:
     ]
 
 
-def footprint_of(header: Header) -> Polygon:
+def footprint_of(header: Header) -> Polygon | MultiPolygon:
     """Return the outline of a raster in EPSG:4326.
 
     Args:
         header: Header of the raster, with CRS and transform.
+
+    Returns:
+        A polygon; two that meet where it crosses the 180th meridian (RFC 7946, section
+        3.1.9).
     """
     height, width = header.shape
     a, b, c, d, e, f = header.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -250,4 +256,28 @@ def footprint_of(header: Header) -> Polygon:
     x = [a * col + b * row + c for col, row in ring]
     y = [d * col + e * row + f for col, row in ring]
     to_degrees = Transformer.from_crs(header.crs, "EPSG:4326", always_xy=True)
-    return Polygon(zip(*to_degrees.transform(x, y), strict=True))
+    lon, lat = to_degrees.transform(x, y)
+    # In one piece: a ring jumps at the meridian, by a turn.
+    turned = np.unwrap(lon, period=360)
+    if not np.isfinite(turned).all() or np.ptp(turned) >= 180:
+        return Polygon(zip(lon, lat, strict=True))  # around a pole, or the whole Earth
+    turned -= 360 * ((turned.min() + 180) // 360)
+    whole = Polygon(zip(turned, lat, strict=True))
+    if turned.max() <= 180:
+        return whole
+    before = whole.intersection(box(-180, -90, 180, 90))
+    beyond = whole.intersection(box(180, -90, 540, 90))
+    parts = cast("list[Polygon]", [before, translate(beyond, xoff=-360)])
+    return MultiPolygon(parts)
+
+
+def bbox_of(footprint: Polygon | MultiPolygon) -> list[float]:
+    """Return the box of what `footprint_of` gave: west, south, east and north.
+
+    West is more than east where it crosses the 180th meridian (RFC 7946, section 5.2).
+    """
+    west, south, east, north = footprint.bounds
+    if isinstance(footprint, MultiPolygon):
+        before, beyond = footprint.geoms
+        west, east = before.bounds[0], beyond.bounds[2]
+    return [west, south, east, north]

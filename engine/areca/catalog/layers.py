@@ -153,8 +153,11 @@ class _Source:
             pixels, valid = read_part(scenes[0][0], bands, place, self.how)
         else:
             pixels, valid = self._gathered(scenes, place)
+        # Two masks of one band look at what is read once.
+        quality = dict.fromkeys(mask.band for mask in self.how.masks)
+        codes = {name: self._codes(name, place) for name in quality}
         for mask in self.how.masks:
-            kept = self._kept(mask, place)
+            kept = mask.keeps(*codes[mask.band])
             valid = (
                 np.broadcast_to(kept, pixels.shape) if valid is None else valid & kept
             )
@@ -175,17 +178,18 @@ class _Source:
             valid[positions] = True if seen is None else seen
         return pixels, valid
 
-    def _kept(self, mask: Mask, place: Window) -> NDArray[np.bool_]:
-        ((scene, _),) = self.one.with_bands([mask.band])
+    def _codes(
+        self, name: str, place: Window
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the values of a quality band, and where it tells any."""
+        ((scene, _),) = self.one.with_bands([name])
         # What is asked of values means nothing for classes: a mean of two classes is a
         # third, and a scaled bit field is none.
         stored = replace(self.how, encoding=_CODES, methods=())
-        band = replace(
-            self.one.band(mask.band), categorical=True, scale=1.0, offset=0.0
-        )
+        band = replace(self.one.band(name), categorical=True, scale=1.0, offset=0.0)
         values, seen = read_part(scene, [band], place, stored)
         there = np.ones(values[0].shape, bool) if seen is None else seen[0]
-        return mask.keeps(values[0], there)
+        return values[0], there
 
 
 def read_part(

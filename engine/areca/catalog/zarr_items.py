@@ -9,7 +9,7 @@ import numpy as np
 import pystac
 from shapely.geometry import mapping
 
-from areca.catalog.geotiffs import NO_DATE, UNDATED, footprint_of
+from areca.catalog.geotiffs import NO_DATE, UNDATED, bbox_of, footprint_of
 from areca.catalog.hrefs import ZARR_ARRAY, is_remote, local_path, redact
 from areca.catalog.zarr_metadata import StoredArray, open_group, stored_arrays
 from areca.catalog.zarr_store import ZarrStore
@@ -119,7 +119,7 @@ def _item(
     item = pystac.Item(
         id=f"{path.stem}_{suffix}" if several or moment else path.stem,
         geometry=mapping(ground),
-        bbox=list(ground.bounds),
+        bbox=bbox_of(ground),
         datetime=NO_DATE if moment is None else moment.replace(tzinfo=NO_DATE.tzinfo),
         properties={
             **({"proj:code": place} if len(place) < 40 else {"proj:wkt2": place}),

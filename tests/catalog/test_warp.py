@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling, reproject, transform_bounds
 
 from areca.catalog import CubeOptions, open_cube, search, set_origin, warp
+from areca.catalog import cube as cube_module
 from areca.errors import GridError, InputError
 from areca.tiles import Lattice, Window, cube_geobox
 
@@ -271,3 +272,37 @@ def test_six_dates_of_one_place_become_one_cube(shared_data):
     assert ndvi.shape == (6,)
     assert np.isfinite(ndvi).all()
     assert Window(0, 0, *grid.shape).size > 600_000
+
+
+@pytest.mark.parametrize("shrink", [1.25, 1.5, 1.9])
+def test_smoothing_is_the_same_everywhere_and_for_any_extent_of_the_file(
+    write_tiff, shrink, monkeypatch
+):
+    """GDAL alone takes the width of its kernel from the window of each cell."""
+    monkeypatch.setattr(cube_module, "CELL_PX", 64)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 4000, (1, 330, 410)).astype("uint16")
+    whole = write_tiff("whole.tif", pixels, pixel=10.0, nodata=0)
+    part = write_tiff(
+        "part.tif", pixels[:, 130:290, 170:390], pixel=10.0, nodata=0,
+        origin=(5e5 + 1700, 5e6 - 1300),
+    )  # fmt: skip
+
+    def opened(path):
+        items = local(make_item(path, names=["red"]))
+        cube = open_cube(items, bands=["red"], resolution=10 * shrink)
+        assert cube.attrs["items"][0]["resampling"] == {"red": "bilinear"}
+        return cube.compute().astype("float64")
+
+    one, other = opened(whole), opened(part)
+    inner = {"x": slice(5, -5), "y": slice(5, -5)}
+    same = one.sel(x=other.x, y=other.y).isel(inner).values
+    np.testing.assert_allclose(other.isel(inner).values, same, atol=1)
+
+    expected = whole_warp(whole, cube_geobox(one), "bilinear", nodata=0)
+    apart = np.abs(one.values - expected)[:, 5:-5, 5:-5]
+    assert apart.mean() < 5  # of 4,000: GDAL does not take 1.5 for exactly 1.5
+    monkeypatch.setattr(warp.Warp, "_kernel", lambda *_: {})
+    warp.Warp.of.cache_clear()
+    blind = np.abs(opened(whole).values - expected)[:, 5:-5, 5:-5]
+    assert blind.mean() > 3 * apart.mean()

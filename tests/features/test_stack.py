@@ -5,7 +5,7 @@ import xarray as xr
 
 from areca.catalog import open_cube, search
 from areca.errors import BandError, GridError
-from areca.features import FeatureStack, inputs_of, stack_features
+from areca.features import FeatureStack, fit_statistics, inputs_of, stack_features
 from areca.tiles import cube_geobox
 
 WANTED = ["red", "green", "blue", "nir", "ndvi", "gndvi"]
@@ -144,3 +144,18 @@ def test_a_sum_of_zero_is_nan_without_a_warning():
     np.testing.assert_array_equal(
         FeatureStack(("ndvi",))(block).values, np.float32([[[np.nan, 0.5, np.nan]]])
     )
+
+
+def test_each_date_of_a_cube_over_time_is_worked_on_by_itself(cube):
+    dates = np.array(["2020-01-01", "2021-01-01"], "datetime64[ns]")
+    series = xr.concat([cube, cube + 1], dim=xr.Variable("time", dates))
+    features = ["red", "std(green, 3)"]
+    found = stack_features(series, features)
+    assert found.dims == ("time", "band", "y", "x")
+    assert cube_geobox(found) == cube_geobox(cube)
+    np.testing.assert_array_equal(found.time, dates)
+    for number in range(2):
+        alone = stack_features(series.isel(time=number), features)
+        np.testing.assert_array_equal(found.isel(time=number), alone)
+    with pytest.raises(GridError, match="2 dates"):
+        fit_statistics(series)

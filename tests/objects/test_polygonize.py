@@ -323,6 +323,18 @@ def test_names_of_classes_are_taken_and_given():
     assert table["label"].tolist() == ["oil_palm", "water"]
 
 
+def test_names_of_classes_survive_a_geotiff(tmp_path):
+    array = raster(drawn("112", "002")).assign_attrs(
+        flag_values=[0, 1, 2], flag_meanings="ground oil_palm water"
+    )
+    array.rio.to_raster(tmp_path / "classes.tif")  # it writes the list as text
+
+    again = rioxarray.open_rasterio(tmp_path / "classes.tif", chunks={})
+    table = computed(polygonize(again, classes=["oil_palm", 2]))
+
+    assert table["label"].tolist() == ["oil_palm", "water"]
+
+
 def test_a_raster_masked_on_opening_is_the_same_as_one_that_was_not(tmp_path):
     path = tmp_path / "classes.tif"
     raster(drawn("11#", "122")).rio.write_nodata(255).rio.to_raster(path)

@@ -46,6 +46,8 @@ MAX_SOURCE_PX = 4096
 """Edge of the source window of a cell. Where pixels shrink so much that a cell would
 need more, smaller cells are taken, so that memory stays bounded."""
 
+SAME_SIZE = 1.01
+"""Target pixels up to this many times as large as those of the scene count as equal."""
 _IN_FLOAT32 = frozenset({"uint8", "int8", "uint16", "int16", "float32"})
 _REACH = {"cubic": 2, "cubic_spline": 2, "lanczos": 3}
 _PROBES = 9
@@ -145,8 +147,25 @@ class Warp:
             resampling=Resampling[method],
             num_threads=1,
             UNIFIED_SRC_NODATA="NO",  # each band has its own missing pixels
+            **self._kernel(tile),
         )
         return cell
+
+    def _kernel(self, tile: Tile) -> dict[str, float]:
+        """Return by how much a kernel grows where pixels shrink, for GDAL.
+
+        Left to itself GDAL takes it from the sizes of the two windows, so that it
+        would change from cell to cell, and with the extent of the file.
+        """
+        core = self.lattice.core(tile)
+        col, row = core.col0 + core.width / 2, core.row0 + core.height / 2
+        steps = np.array([col, col + 1, col]), np.array([row, row, row + 1])
+        x, y = _source_pixels(self.scene, self.lattice, *steps)
+        shrink = [float(np.abs(along[1:] - along[0]).max()) for along in (x, y)]
+        return {
+            name: 1 / value if np.isfinite(value) and value > SAME_SIZE else 1.0
+            for name, value in zip(("XSCALE", "YSCALE"), shrink, strict=True)
+        }
 
     def _source(self, core: Window, reach: int) -> RasterWindow | None:
         """Return the pixels of the file that a cell needs, None when there are none."""

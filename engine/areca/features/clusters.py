@@ -19,7 +19,7 @@ from dask.delayed import delayed
 from areca.errors import BandError
 from areca.features.cells import cell_parts, sampled_cells
 from areca.features.signature import NODATA, Signature, SignatureClass
-from areca.tiles import join_chunks, valid_where, with_nan
+from areca.tiles import join_chunks, require_one_date, valid_where, with_nan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +106,7 @@ def fit_clusters(cube: xr.DataArray, options: ClusterOptions) -> Signature:
             but one are too small.
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - GridError comes from cell_parts
+    require_one_date(cube)
     bands = tuple(str(name) for name in cube.band.values)
     least = options.min_class_size or 10 * len(bands)
     if least <= len(bands):

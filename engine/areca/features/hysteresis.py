@@ -22,7 +22,7 @@ from areca.features.canny import NONE, STRONG, ThinEdges
 from areca.features.components import MISSING, SIDES, Meetings, unite
 from areca.features.lineage import traced_each
 from areca.objects.groups import first_of_each
-from areca.tiles import Lattice, cube_geobox
+from areca.tiles import Lattice, cube_geobox, require_one_date
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,6 +82,7 @@ def fit_canny(
         BandError: A number cannot be.
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - raised by the helpers
+    require_one_date(cube)
     found = CannyEdges(
         low=low,
         high=high,
@@ -126,6 +127,7 @@ def canny(cube: xr.DataArray, edges: CannyEdges) -> xr.DataArray:
         BandError: The cube has other bands or other pixels than the edges.
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - GridError comes from cube_geobox
+    require_one_date(cube)
     bands = tuple(str(name) for name in cube.band.values)
     geobox = cube_geobox(cube)
     if (bands, geobox) != (edges.bands, edges.geobox):

@@ -28,7 +28,7 @@ from areca.features.components import (
 )
 from areca.features.lineage import traced_all
 from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
-from areca.tiles import cube_geobox
+from areca.tiles import cube_geobox, require_one_date
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -84,6 +84,7 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     Raises:
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - raised by cube_geobox
+    require_one_date(cube)
     blocks, rule = _divided(cube, options, BLOCK_PX)
     rims = blocks.each(rim_of, rule)
     seams = blocks.seams(rims, meetings_at, rule)
@@ -127,6 +128,7 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
         BandError: The cube has other bands or other pixels than the segments.
         GridError: The cube has no CRS or is not north-up.
     """  # noqa: DOC502 - GridError comes from cube_geobox
+    require_one_date(cube)
     bands = tuple(str(name) for name in cube.band.values)
     geobox = cube_geobox(cube)
     if (bands, geobox) != (segments.bands, segments.geobox):

@@ -19,7 +19,7 @@ from dask.delayed import delayed
 from areca.errors import BandError
 from areca.features.cells import cell_parts, sampled_cells
 from areca.features.negatives import warn_of_negatives
-from areca.tiles import join_chunks, valid_where
+from areca.tiles import join_chunks, require_one_date, valid_where
 
 T = TypeVar("T")
 
@@ -161,6 +161,7 @@ def fit_statistics(cube: xr.DataArray, *, step: int = 1) -> Statistics:
     Raises:
         BandError: The step is less than 1, or a band has no pixel.
     """
+    require_one_date(cube)
     if step < 1:
         raise BandError(f"step must be 1 or more, got {step}")
     names = [str(name) for name in cube.band.values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,8 @@ def _names(raster: xr.DataArray) -> dict[int, str]:
     """Return the names of values by the CF attributes flag_values, flag_meanings."""
     values = raster.attrs.get("flag_values")
     words = str(raster.attrs.get("flag_meanings", "")).split()
+    if isinstance(values, str):  # as GeoTIFFs keep it: "[1, 2, 3]" or "1, 2, 3"
+        values = [int(text) for text in re.findall(r"-?\d+", values)]
     numbers = [] if values is None else np.atleast_1d(values).tolist()
     return dict(zip(map(int, numbers), words, strict=False))
 

@@ -10,6 +10,7 @@ from areca.tiles.padded import (
     join_chunks,
     map_stage,
     pad_block,
+    require_one_date,
     slice_padded,
 )
 from areca.tiles.place import Place, place_of, placed
@@ -38,6 +39,7 @@ __all__ = [
     "pixel_sizes_m",
     "place_of",
     "placed",
+    "require_one_date",
     "slice_padded",
     "valid_where",
     "validity",

@@ -10,6 +10,7 @@ import xarray as xr
 from dask.base import tokenize
 from dask.delayed import delayed
 
+from areca.errors import GridError
 from areca.tiles.grid import cube_geobox
 from areca.tiles.lattice import Lattice
 from areca.tiles.place import Place, placed
@@ -111,6 +112,23 @@ def join_chunks(chunks: Chunks) -> NDArray[np.generic]:
     return np.block(chunks) if isinstance(chunks, list) else chunks
 
 
+def require_one_date(cube: xr.DataArray) -> None:
+    """Refuse a cube over time, where what is learnt is of one raster.
+
+    Args:
+        cube: Any cube.
+
+    Raises:
+        GridError: It has a dim `time`.
+    """
+    if "time" in cube.dims:
+        raise GridError(
+            f"the cube has {cube.sizes['time']} dates, and this looks "
+            "at one raster; choose a date, cube.isel(time=0), or make a composite, "
+            "areca.composite(cube, 'median')"
+        )
+
+
 def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
     """Apply a stage to a lazy cube, chunk by chunk; one task a chunk, nothing computed.
 
@@ -121,12 +139,18 @@ def map_stage(stage: Stage, cube: xr.DataArray) -> xr.DataArray:
     Args:
         stage: What to apply.
         cube: Dims (band, y, x), with a CRS; an integer cube may carry its nodata value
-            in `rio.nodata`.
+            in `rio.nodata`. Of a cube over time (time, band, y, x) each date by itself.
 
     Returns:
-        Dims (band, y, x) with the stage's bands, float32, NaN where nothing is known.
+        The same dims with the stage's bands, float32, NaN where nothing is known.
         Chunks along y and x are those of the cube.
     """
+    if "time" in cube.dims:
+        dates = [map_stage(stage, cube.isel(time=n)) for n in range(cube.sizes["time"])]
+        return xr.concat(
+            dates, dim=cube["time"], coords="minimal", compat="override",
+            join="override", combine_attrs="override",
+        )  # fmt: skip
     geobox = cube_geobox(cube)
     lattice = Lattice.of(geobox, core_px=1)
     whole = lattice.window(geobox)

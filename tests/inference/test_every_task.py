@@ -331,6 +331,8 @@ def test_views_merged_over_several_tiles_would_depend_on_the_blocks(world, monke
     """The mutation of the test above: the tiles of a pass are merged as one."""
     if world[0] == "logits":
         pytest.skip("a pixel of a class raster is merged by itself")
+    if world[0] == "masks":
+        pytest.skip("minutes; masks are merged as boxes are, see the mean")
     asked = {"augment": "flips", "merge_policy": "mean", "batch_size": 4}
     asked["rasters"] = False
     right = answer(world, block_tiles=2, **asked)

@@ -239,6 +239,46 @@ def test_clouds_of_landsat_are_those_of_its_quality_band(shared_data):
     np.testing.assert_array_equal(np.isnan(cube.values[0]), cloudy)
 
 
+PRODUCT = "LC08_L1TP_020039_20150804_20170406_01_T1"
+SCENE = "LC80200392015216LGN00"
+
+
+def with_bqa(write_tiff, name, **properties):
+    """An item whose BQA shows clouds of Collection 1 left, of before right."""
+    red = draw(1, 20, 20, dtype="uint16")
+    bits = np.zeros((1, 20, 20), np.uint16)
+    bits[:, :, :5], bits[:, :, 15:] = 1 << 4, 3 << 14
+    item = make_item(write_tiff("red.tif", red, nodata=0), names=["red"], item_id=name)
+    path = write_tiff("quality.tif", bits)
+    item.add_asset("BQA", make_item(path, names=["BQA"]).assets["image"])
+    item.properties |= properties
+    return item
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "columns"),
+    [
+        (PRODUCT, {}, range(5)),
+        ("a", {"landsat:collection_number": "01"}, range(5)),
+        (SCENE, {"landsat:product_id": PRODUCT}, range(5)),
+        (SCENE, {}, range(15, 20)),
+    ],
+)
+def test_an_item_tells_which_bqa_it_has(write_tiff, name, properties, columns):
+    items = local(with_bqa(write_tiff, name, **properties))
+    cube = open_cube(items, bands=["red"], mask=Mask("BQA", drop=["cloud"]))
+    gone = np.isin(np.arange(20), columns)
+    np.testing.assert_array_equal((cube.values[0] == 0).all(0), gone)
+    np.testing.assert_array_equal((cube.values[0] == 0).any(0), gone)
+
+
+@pytest.mark.parametrize("properties", [{}, {"landsat:collection_number": "02"}])
+def test_a_bqa_of_an_unknown_collection_is_refused(write_tiff, properties):
+    items = local(with_bqa(write_tiff, "LC8_small", **properties))
+    with pytest.raises(InputError, match=r"scheme='bqa' .*scheme='bqa_pre'"):
+        open_cube(items, bands=["red"], mask=Mask("BQA", drop=["cloud"]))
+
+
 def test_a_cloud_free_composite_of_five_dates(shared_data):
     items = search(
         shared_data / "stac_catalog", collections=["sentinel2-slovenia"],

@@ -14,6 +14,7 @@ from areca.catalog.filters import geometry_of
 from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import check_href, is_array, is_remote, reach_of, redact
+from areca.catalog.landsat import bqa_scheme
 from areca.catalog.origins import trusted_for
 from areca.catalog.projection import Projection, projection_of
 from areca.catalog.scales import corrected
@@ -283,10 +284,12 @@ class _ItemReader:
         common = band.common if band.common in mine else None
         own = band.own if band.own in mine else None
         name = common or own or mine[0]
+        href = self._href(band.asset)
+        known, told = bqa_scheme(self.item, mine, href), band.scheme
         return SceneBand(
             name=name,
             aliases=tuple(other for other in mine if other != name),
-            href=self._href(band.asset),
+            href=href,
             index=band.index,
             dtype=band.dtype,
             nodata=band.nodata,
@@ -295,7 +298,7 @@ class _ItemReader:
             scale=band.scale,
             offset=band.offset,
             categorical=band.categorical,
-            scheme=band.scheme,
+            scheme=told.completed(known) if told and known else told or known,
         )
 
 

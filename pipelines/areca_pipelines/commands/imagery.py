@@ -129,7 +129,9 @@ def _cube(
         typer.Option(
             "--mask",
             help="BAND:kind,kind to leave out (scl:cloud,shadow), or a vector file "
-            "outside of which all is.",
+            "outside of which all is. BAND@SCHEME:kind says what the numbers mean "
+            "(BQA@bqa_pre:cloud); schemes: scl, qa60, qa_pixel, bqa (Landsat "
+            "Collection 1), bqa_pre (before it), fmask, cfmask, oa_fmask.",
         ),
     ] = None,
     overviews: Annotated[

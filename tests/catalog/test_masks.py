@@ -21,8 +21,8 @@ from areca.catalog import (
     open_cube,
     search,
     set_origin,
+    window_of,
 )
-from areca.catalog import cube as cube_module
 from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
 from areca.catalog.classification import plain_name
@@ -171,7 +171,7 @@ def test_the_border_of_an_area_across_the_180th_meridian_bends_with_its_parallel
         assert not drawn.contains(Point(x, y - 1))
     # The crop is as large as that of an area that goes past 180 degrees, in one part.
     grid = GeoBox((20_000, 20_000), Affine(10, 0, 550_000, 0, -10, 6_790_000), 32660)
-    found = cube_module._crop(grid, area, [])
+    found = window_of(grid, area, [])
     x, y = to_utm(*np.array([[d, n] for d in np.linspace(179, 180.5, 901)
                              for n in np.linspace(60, 61, 61)]).T)  # fmt: skip
     col, row = (x - 550_000) / 10, (6_790_000 - y) / 10

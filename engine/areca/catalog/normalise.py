@@ -13,7 +13,14 @@ from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
 from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
-from areca.catalog.hrefs import check_href, is_array, is_remote, reach_of, redact
+from areca.catalog.hrefs import (
+    check_href,
+    is_array,
+    is_remote,
+    is_zarr,
+    reach_of,
+    redact,
+)
 from areca.catalog.landsat import bqa_scheme
 from areca.catalog.origins import trusted_for
 from areca.catalog.projection import Projection, projection_of
@@ -216,6 +223,7 @@ class _ItemReader:
             raise BandError(
                 f"item {self.item.id!r} has no band {missing}: it has "
                 f"{_shown(names)}. Choose among these, or items that have the band"
+                + (_NAME_THEM if _is_bare_file(self.item, self.origin) else "")
             )
         return self._with_headers(names, wanted)
 
@@ -300,6 +308,16 @@ class _ItemReader:
             categorical=band.categorical,
             scheme=told.completed(known) if told and known else told or known,
         )
+
+
+_NAME_THEM = (
+    "; if the file calls its bands wrongly or not at all, "
+    "areca.search(…, names=['red', 'nir']) names them in their order"
+)
+
+
+def _is_bare_file(item: pystac.Item, origin: str) -> bool:
+    return is_undated(item, origin) and not is_zarr(origin)
 
 
 def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:

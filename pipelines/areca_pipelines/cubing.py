@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affine import Affine
@@ -23,12 +25,15 @@ from areca_pipelines.lists import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import pystac
     import xarray as xr
 
     from areca.catalog.options import TimeMode
+
+
+_BAND = re.compile(r"[^\W_][\w@ -]*(\.b\d+)?")
+"""What can be the name of a band, and is no vector file: those have an ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +50,8 @@ class CubeRequest:
     resolution: float | None = None
     time: TimeMode = "mosaic"
     masks: tuple[str, ...] = ()
-    """Each `BAND:kind,kind`, what a quality band shows and is left out, or a vector
-    file, outside of which all is left out."""
+    """Each `BAND:kind,kind` or `BAND@scheme:kind`, what a quality band shows and is
+    left out, or a vector file, outside of which all is left out."""
 
 
 def make_cube(
@@ -111,12 +116,18 @@ def _lacks(sizes: Sequence[int], edge: int) -> int:
 
 
 def _mask_of(text: str) -> Mask | str:
-    """Return the mask that `BAND:kind,kind` or the path of a file means.
+    """Return the mask that `BAND[@scheme]:kind,kind` or the path of a file means.
 
     Raises:
-        InputError: There are no kinds after the colon.
+        InputError: There are no kinds, or no colon before them.
     """
     band, colon, kinds = text.partition(":")
+    if not colon and _BAND.fullmatch(text) and not Path(text).exists():
+        raise InputError(
+            f"--mask {text!r} names a band, but not what to leave out: write "
+            f"{text}:cloud,shadow; or give a vector file, and there is none of this "
+            "name"
+        )
     if not colon or "/" in band or "\\" in band:
         return text
     drop = split_words(kinds)
@@ -125,4 +136,5 @@ def _mask_of(text: str) -> Mask | str:
             f"--mask {text!r} names nothing to leave out; for example "
             "scl:cloud,shadow, or a vector file"
         )
-    return Mask(band, drop=drop)
+    name, _, scheme = band.partition("@")
+    return Mask(name, drop=drop, scheme=scheme or None)

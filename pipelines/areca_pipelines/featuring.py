@@ -24,6 +24,7 @@ from areca.catalog import (
     redact,
     search,
     target_grid,
+    window_of,
 )
 from areca.errors import BandError, InputError
 from areca.exports import band_sheet
@@ -52,6 +53,8 @@ BLOCK_PX = 1024
 """Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
 CACHE_BYTES = 64 * 2**20
 """GDAL's cache of blocks while a raster is written."""
+SHOWN_DATES = 8
+"""Dates that are named on the screen."""
 THREADS = 2
 """Blocks that are read and computed side by side."""
 
@@ -66,6 +69,8 @@ class Written:
     path: Path
     warped_to: str = ""
     """The grid that the imagery was warped to; empty where it was read as it is."""
+    dates: tuple[str, ...] = ()
+    """Dates of the imagery, the newest, which is on top, first; empty if not known."""
 
 
 def write_features(
@@ -74,6 +79,9 @@ def write_features(
     features: Sequence[str],
     *,
     names: Sequence[str] | None = None,
+    aoi: str | None = None,
+    datetime: str | None = None,
+    collections: Sequence[str] | None = None,
     overwrite: bool = False,
 ) -> Written:
     """Write features of imagery as a cloud-optimised GeoTIFF.
@@ -81,7 +89,8 @@ def write_features(
     A few blocks are in memory at a time, whatever the size of the imagery, and each
     reads a rim that is as wide as its features see.
 
-    Imagery of several pixel grids is warped to one, as `areca.open_cube` does.
+    Imagery of several pixel grids is warped to one, as `areca.open_cube` does. Of
+    several dates the newest is on top.
 
     Args:
         source: GeoTIFF, folder of GeoTIFFs, Zarr cube, catalog.json or STAC API.
@@ -89,6 +98,10 @@ def write_features(
             feature.
         features: What `areca.stack_features` takes.
         names: Names of the bands of a GeoTIFF that has none.
+        aoi: `W,S,E,N` in degrees or a vector file: the whole pixels around it, each as
+            in the file of all.
+        datetime: What `areca.search` takes.
+        collections: Ids of collections; all when left out.
         overwrite: Whether a file that is there is replaced.
 
     Returns:
@@ -105,12 +118,12 @@ def write_features(
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it first")
     configure_gdal()
-    items = search(source)
+    items = search(source, collections=collections, aoi=aoi, datetime=datetime)
     if not items:
         raise InputError(
             f"there is no imagery in {redact(str(source))}; check the path"
         )
-    work = _Work.of(items, str(source), features, names)
+    work = _Work.of(items, str(source), features, names, aoi)
     with _folder_beside(target) as place:
         plain, done = Path(place) / "plain.tif", Path(place) / "done.tif"
         with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
@@ -123,6 +136,7 @@ def write_features(
         width=work.whole.width,
         path=target,
         warped_to=work.warped_to,
+        dates=work.dates,
     )
 
 
@@ -154,7 +168,7 @@ class _Work:
     stack: FeatureStack
     lattice: Lattice
     whole: Window
-    """All of the imagery, absolute pixels."""
+    """What is written of the imagery, absolute pixels."""
 
     @classmethod
     def of(
@@ -163,6 +177,7 @@ class _Work:
         source: str,
         features: Sequence[str],
         names: Sequence[str] | None,
+        aoi: str | None,
     ) -> _Work:
         """Lay out the work; nothing is read.
 
@@ -196,14 +211,20 @@ class _Work:
         found = acquisitions_of(scenes)
         if any(name in scene.elsewhere for scene in scenes for name in inputs):
             found = normalise_acquisitions(items, catalog_href=source, bands=inputs)
-        geobox = target_grid([one.with_bands(inputs)[0][0] for one in found])
+        finest = [one.with_bands(inputs)[0][0] for one in found]
+        geobox = target_grid(finest)
         lattice = Lattice.of(geobox, core_px=1)
+        whole = lattice.window(geobox)
+        if aoi is not None:
+            row, col, height, width = window_of(geobox, aoi, finest)
+            row, col = whole.row0 + row, whole.col0 + col
+            whole = Window(row, col, row + height, col + width)
         return cls(
             imagery=Imagery.of(found, inputs, geobox),
             present=present,
             stack=stack,
             lattice=lattice,
-            whole=lattice.window(geobox),
+            whole=whole,
         )
 
     @property
@@ -212,6 +233,16 @@ class _Work:
         if self.imagery.warped is None:
             return ""
         return f"{self.lattice.crs[:40]}, pixels of {self.lattice.pixel_x:g}"
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Return the dates of the imagery, the newest first, of those that have one."""
+        tops = [one.parts[0] for one in self.imagery.found]
+        days = [(scene.start[:10], scene.end[:10]) for scene in tops if scene.end]
+        return tuple(
+            end if start == end else f"{start}/{end}"
+            for start, end in dict.fromkeys(days)
+        )
 
     def blocks(self) -> Iterator[Window]:
         """Yield blocks that hold whole tiles of the file, row by row."""
@@ -328,9 +359,22 @@ def print_written(written: Written, sheet: Path | None = None) -> None:
     )
     if written.warped_to:
         OUT.print(f"warped  to {written.warped_to}", markup=False)
+    if len(written.dates) > 1:
+        OUT.print(_told(written.dates), markup=False)
     OUT.print(f"file    {written.path}", markup=False)
     if sheet is not None:
         OUT.print(f"sheet   {sheet}", markup=False)
+
+
+def _told(dates: Sequence[str]) -> str:
+    shown = list(dates)
+    if len(shown) > SHOWN_DATES:
+        shown = [*shown[: SHOWN_DATES - 1], "…", shown[-1]]
+    return (
+        f"dates   {', '.join(shown)} ({len(dates):,}); the newest is on top, the "
+        "others show where it has no pixels. --datetime takes some, e.g. "
+        f"--datetime {dates[-1]}"
+    )
 
 
 def print_features() -> None:

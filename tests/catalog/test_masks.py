@@ -21,8 +21,8 @@ from areca.catalog import (
     open_cube,
     search,
     set_origin,
+    window_of,
 )
-from areca.catalog import cube as cube_module
 from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
 from areca.catalog.classification import plain_name
@@ -171,7 +171,7 @@ def test_the_border_of_an_area_across_the_180th_meridian_bends_with_its_parallel
         assert not drawn.contains(Point(x, y - 1))
     # The crop is as large as that of an area that goes past 180 degrees, in one part.
     grid = GeoBox((20_000, 20_000), Affine(10, 0, 550_000, 0, -10, 6_790_000), 32660)
-    found = cube_module._crop(grid, area, [])
+    found = window_of(grid, area, [])
     x, y = to_utm(*np.array([[d, n] for d in np.linspace(179, 180.5, 901)
                              for n in np.linspace(60, 61, 61)]).T)  # fmt: skip
     col, row = (x - 550_000) / 10, (6_790_000 - y) / 10
@@ -237,6 +237,46 @@ def test_clouds_of_landsat_are_those_of_its_quality_band(shared_data):
         cloudy = file.read(1) >> 14 == 3
     assert 0.01 < cloudy.mean() < 0.9
     np.testing.assert_array_equal(np.isnan(cube.values[0]), cloudy)
+
+
+PRODUCT = "LC08_L1TP_020039_20150804_20170406_01_T1"
+SCENE = "LC80200392015216LGN00"
+
+
+def with_bqa(write_tiff, name, **properties):
+    """An item whose BQA shows clouds of Collection 1 left, of before right."""
+    red = draw(1, 20, 20, dtype="uint16")
+    bits = np.zeros((1, 20, 20), np.uint16)
+    bits[:, :, :5], bits[:, :, 15:] = 1 << 4, 3 << 14
+    item = make_item(write_tiff("red.tif", red, nodata=0), names=["red"], item_id=name)
+    path = write_tiff("quality.tif", bits)
+    item.add_asset("BQA", make_item(path, names=["BQA"]).assets["image"])
+    item.properties |= properties
+    return item
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "columns"),
+    [
+        (PRODUCT, {}, range(5)),
+        ("a", {"landsat:collection_number": "01"}, range(5)),
+        (SCENE, {"landsat:product_id": PRODUCT}, range(5)),
+        (SCENE, {}, range(15, 20)),
+    ],
+)
+def test_an_item_tells_which_bqa_it_has(write_tiff, name, properties, columns):
+    items = local(with_bqa(write_tiff, name, **properties))
+    cube = open_cube(items, bands=["red"], mask=Mask("BQA", drop=["cloud"]))
+    gone = np.isin(np.arange(20), columns)
+    np.testing.assert_array_equal((cube.values[0] == 0).all(0), gone)
+    np.testing.assert_array_equal((cube.values[0] == 0).any(0), gone)
+
+
+@pytest.mark.parametrize("properties", [{}, {"landsat:collection_number": "02"}])
+def test_a_bqa_of_an_unknown_collection_is_refused(write_tiff, properties):
+    items = local(with_bqa(write_tiff, "LC8_small", **properties))
+    with pytest.raises(InputError, match=r"scheme='bqa' .*scheme='bqa_pre'"):
+        open_cube(items, bands=["red"], mask=Mask("BQA", drop=["cloud"]))
 
 
 def test_a_cloud_free_composite_of_five_dates(shared_data):

@@ -17,7 +17,7 @@ from areca.catalog import (
     search,
     set_origin,
 )
-from areca.errors import AoiError, CatalogError
+from areca.errors import AoiError, BandError, CatalogError
 
 SQUARE_ID = {"a": (500_000.0, 5_000_000.0), "b": (502_000.0, 5_000_000.0)}
 
@@ -321,3 +321,17 @@ def test_an_invalid_item_is_told_without_its_signature(tmp_path):
     with pytest.raises(CatalogError, match="no valid STAC item") as caught:
         search(tmp_path / "a.json")
     assert "CANARY" not in str(caught.value)
+
+
+def test_bands_of_geotiffs_are_named_by_the_user(write_tiff, catalog):
+    pixels = draw(3, 30, 40)
+    path = write_tiff("plain.tif", pixels)
+    items = search(path.parent / "plain*.tif", names=["nir", "red", "haze"])
+    cube = open_cube(items, bands=["haze", "nir"])
+    np.testing.assert_array_equal(cube.values, pixels[[2, 0]])
+    with pytest.raises(CatalogError, match="are 2, and 'plain' has 3 bands"):
+        search(path, names=["nir", "red"])
+    with pytest.raises(CatalogError, match="names of its own"):
+        search(catalog, names=["nir", "red", "haze"])
+    with pytest.raises(BandError, match=r"no band \['nir'\].*search\(…, names="):
+        open_cube(search(path), bands=["nir"])

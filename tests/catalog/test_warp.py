@@ -190,6 +190,13 @@ def test_larger_pixels_are_the_mean_of_what_they_cover(write_tiff):
     np.testing.assert_allclose(cube.values, expected, atol=0.51)
 
 
+@pytest.mark.parametrize(("edge", "method"), [(10.0001, "average"), (10.3, "bilinear")])
+def test_a_hair_less_than_twice_as_large_is_twice_as_large(write_tiff, edge, method):
+    item = make_item(write_tiff("a.tif", draw(1, 40, 48), pixel=edge))
+    cube = open_cube(local(item), bands=["red"], resolution=20)
+    assert cube.attrs["items"][0]["resampling"]["red"] == method
+
+
 def test_a_strong_reduction_keeps_its_source_windows_small(write_tiff, monkeypatch):
     pixels = draw(1, 600, 600)
     item = make_item(write_tiff("a.tif", pixels, origin=(500_040, 5_000_040)))

@@ -120,3 +120,18 @@ def test_another_cube_in_the_same_place_is_refused(tmp_path, catalog, capsys):
     assert call("cube", path, "--bands", "red", "--out", out) == 0
     assert call("cube", path, "--bands", "nir", "--out", out) == 2
     assert "holds another cube (bands is" in capsys.readouterr().err
+
+
+def test_a_mask_may_name_its_scheme_and_must_name_what_is_dropped(
+    tmp_path, catalog, capsys
+):
+    out, found = tmp_path / "c.zarr", catalog(["2024-05-01"])
+    words = ["cube", found, "--bands", "red", "--out", out, "--mask"]
+    assert call(*words, "scl@oa_fmask:snow") == 0  # its 4, all but clouds
+    seen = np.argwhere(areca.read_cube(out).values[0] != 0)
+    assert len(seen) == 200
+    for wrong in ("scl", "image.b3"):
+        assert call(*words, wrong) == 2
+        assert f"write {wrong}:cloud,shadow" in " ".join(
+            capsys.readouterr().err.split()
+        )

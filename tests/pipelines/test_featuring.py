@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from feature_cubes import drawn_cube
 
 import areca
@@ -173,3 +174,38 @@ def test_a_sheet_shows_the_bands_of_the_file(scene, tmp_path):
     areca.band_sheet(areca.stack_features(cube, ["red", "ndvi"]), again)
     assert sheet.read_bytes() == again.read_bytes()
     assert run(*words, sheet) == 2
+
+
+def test_dates_are_told_and_chosen_and_an_area_is_part_of_the_whole(
+    tmp_path, capsys, monkeypatch
+):
+    """`--aoi` gives the pixels of the whole, neighbours beyond the rim included."""
+    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    source = tmp_path / "dated.zarr"
+    times = np.array(["2024-05-01", "2024-06-01"], "datetime64[ns]")
+    layers = [drawn_cube(90, 120), drawn_cube(90, 120) + 1]
+    cube = xr.concat(layers, xr.DataArray(times, dims="time", name="time"))
+    areca.write_cube(cube, source)
+    words = (source, "--bands", "std(nir, 7)", "--out")
+
+    assert run(*words, tmp_path / "new.tif") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2024-06-01, 2024-05-01 (2); the newest is on top" in said
+    assert run(*words, tmp_path / "old.tif", "--datetime", "2024-05") == 0
+    assert "on top" not in capsys.readouterr().out
+    part = cube.isel(x=slice(30, 70), y=slice(20, 61))
+    box = part.rio.transform_bounds("EPSG:4326")
+    area = ("--aoi", ",".join(map(str, box)), "--datetime", "2024-05")
+    assert run(*words, tmp_path / "part.tif", *area) == 0
+
+    with rasterio.open(tmp_path / "old.tif") as file:
+        whole = file.read()
+        expected = areca.stack_features(cube.isel(time=0), ["std(nir, 7)"])
+        np.testing.assert_array_equal(whole, expected.values)
+    with rasterio.open(tmp_path / "part.tif") as file:
+        assert file.height < 60
+        col, row = ~cube.rio.transform() * (file.bounds.left, file.bounds.top)
+        rows = slice(round(row), round(row) + file.height)
+        cols = slice(round(col), round(col) + file.width)
+        np.testing.assert_array_equal(file.read(), whole[:, rows, cols])
+    assert run(*words, tmp_path / "no.tif", "--collections", "other") == 2

@@ -3,6 +3,7 @@
 from areca.catalog.acquisitions import Acquisition
 from areca.catalog.aoi import read_aoi
 from areca.catalog.composite import composite
+from areca.catalog.cropping import window_of
 from areca.catalog.cube import open_cube
 from areca.catalog.geotiffs import assumed_names
 from areca.catalog.grids import grid_of
@@ -65,6 +66,7 @@ __all__ = [
     "select",
     "set_origin",
     "target_grid",
+    "window_of",
     "write_cube",
     "write_overviews",
     "write_place",

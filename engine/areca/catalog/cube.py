@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
-from pyproj import Transformer
-from shapely import transform, wkt
 
-from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.backends import reader_named
 from areca.catalog.chunks import Place, lazy_pixels
+from areca.catalog.cropping import window_of
 from areca.catalog.duplicates import without_duplicates
 from areca.catalog.gdal import set_gdal
 from areca.catalog.layers import LayerReader
-from areca.catalog.masks import densified, polygons_on, split_masks, with_schemes
+from areca.catalog.masks import polygons_on, split_masks, with_schemes
 from areca.catalog.normalise import normalise_acquisitions
 from areca.catalog.options import CubeOptions
 from areca.catalog.origins import origin_of
@@ -28,7 +25,7 @@ from areca.catalog.signing import signer_named, signing
 from areca.catalog.steps import Step, steps_of
 from areca.catalog.target import CELL_PX, is_aligned, target_grid
 from areca.catalog.warp import Warp
-from areca.errors import AoiError, CatalogError, InputError
+from areca.errors import CatalogError, InputError
 from areca.tiles import Lattice, pixel_offset
 
 if TYPE_CHECKING:
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from areca.catalog.acquisitions import Acquisition
     from areca.catalog.aoi import Aoi
     from areca.catalog.masks import Mask
-    from areca.catalog.scenes import Scene
 
 
 def open_cube(
@@ -121,7 +117,7 @@ def open_cube(
     row, col = pixel_offset(grid, geobox) if geobox is not None else (0, 0)
     height, width = geobox.shape if geobox is not None else grid.shape
     if aoi is not None:
-        row, col, height, width = _crop(grid, aoi, finest)
+        row, col, height, width = window_of(grid, aoi, finest)
     place = Place(grid, row, col, int(height), int(width))
     steps = steps_of(found, options.time)
     quality = with_schemes(quality, found)
@@ -243,42 +239,3 @@ def _bounds_of(one: Acquisition, reader: LayerReader) -> list[float]:
         return [c, f + height * e, c + width * a, f]
     ground = reader.ground(one)
     return list(reader.lattice.geobox(ground).boundingbox) if ground else []
-
-
-def _crop(grid: GeoBox, aoi: Aoi, scenes: Sequence[Scene]) -> tuple[int, int, int, int]:
-    """Return the pixels of a grid around an area.
-
-    Returns:
-        Row, column, height and width.
-
-    Raises:
-        AoiError: The area does not touch the grid.
-    """
-    area = read_aoi(aoi)
-    west, south, east, north = area.bounds
-    there = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
-    placed = transform(
-        densified(area),
-        lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
-    )
-    left, bottom, right, top = placed.bounds
-    height, width = grid.shape
-    outer = (0, 0, height, width)
-    if all(map(math.isfinite, (left, bottom, right, top))):
-        col0, row0 = ~grid.affine * (left, top)
-        col1, row1 = ~grid.affine * (right, bottom)
-        # An edge that falls on a pixel border by all but noise is that border.
-        outer = (
-            max(0, math.floor(row0 + 1e-6)),
-            max(0, math.floor(col0 + 1e-6)),
-            min(height, math.ceil(row1 - 1e-6)),
-            min(width, math.ceil(col1 - 1e-6)),
-        )
-    row, col, row_end, col_end = outer
-    if row >= row_end or col >= col_end:
-        away = distance_km(area, [wkt.loads(scene.footprint) for scene in scenes])
-        raise AoiError(
-            f"the area ({west:.6g}, {south:.6g}, {east:.6g}, {north:.6g}) lies outside "
-            f"the items, {away:,.1f} km from the nearest. Check the order W,S,E,N"
-        )
-    return row, col, row_end - row, col_end - col

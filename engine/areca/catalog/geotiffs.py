@@ -27,7 +27,7 @@ from areca.catalog.hrefs import (
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 ENDS = (".tif", ".tiff")
 """Endings of the files that are looked for in a folder."""
@@ -87,8 +87,31 @@ def assumed_names(items: Iterable[pystac.Item]) -> str:
     return (
         f"{found[0].id}{others}: the file names no bands, so they are taken as "
         f"{names}, by its colours. If they are others, describe them in the file "
-        "(rasterio: file.descriptions = ('nir', 'red', 'green')) or in a STAC item"
+        "(rasterio: file.descriptions = ('nir', 'red', 'green')) or in a STAC item, in "
+        "Python areca.search(…, names=['nir', 'red', 'green'])"
     )
+
+
+def name_bands_of_files(items: Iterable[pystac.Item], names: Sequence[str]) -> None:
+    """Call the bands of bare files as the user does.
+
+    Args:
+        items: As `item_of_file` makes them; changed in place.
+        names: In the order of the bands.
+
+    Raises:
+        CatalogError: A file has more or fewer bands.
+    """
+    for item in items:
+        fields = item.assets["image"].extra_fields
+        count = len(fields["eo:bands"])
+        if len(names) != count:
+            raise CatalogError(
+                f"names={list(names)} are {len(names)}, and {item.id!r} has {count} "
+                "bands; give one name for each"
+            )
+        fields["eo:bands"] = _eo_bands(names)
+        item.properties.pop(_NAMED_BY, None)
 
 
 def is_pattern(place: str) -> bool:
@@ -194,7 +217,10 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
         },
         href=checked,
     )
-    fields = {"eo:bands": _eo_bands(header), "raster:bands": _raster_bands(header)}
+    fields = {
+        "eo:bands": _eo_bands(header.names),
+        "raster:bands": _raster_bands(header),
+    }
     item.add_asset(
         "image",
         pystac.Asset(
@@ -213,10 +239,10 @@ def _stem(href: str) -> str:
     return Path(local_path(href)).stem
 
 
-def _eo_bands(header: Header) -> list[dict[str, str]]:
+def _eo_bands(names: Iterable[str]) -> list[dict[str, str]]:
     return [
         {"name": name, **({"common_name": name} if name in _COMMON else {})}
-        for name in header.names
+        for name in names
     ]
 
 

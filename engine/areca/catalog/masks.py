@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from areca.catalog.aoi import read_aoi
 from areca.catalog.classification import plain_name
 from areca.catalog.grids import transformer
-from areca.catalog.quality import SCHEMES, Scheme
+from areca.catalog.quality import SCHEMES, UNSURE, Scheme
 from areca.errors import GridError, InputError
 
 if TYPE_CHECKING:
@@ -38,10 +38,13 @@ class Mask:
         band: Name of the quality band, any that its item knows.
         drop: Names of its scheme, such as `cloud`, `shadow`, `cirrus`, `snow`; or
             values.
-        scheme: Key of `areca.catalog.quality.SCHEMES`, or a scheme of one's own. Left
-            out: what the items tell, in `classification:bitfields` and
-            `classification:classes`; for names that they do not tell, the scheme of the
-            name of the band.
+        scheme: What the numbers mean: `scl`, `qa60` (Sentinel-2), `qa_pixel` (Landsat
+            Collection 2), `bqa` (Landsat Collection 1), `bqa_pre` (Landsat 8 before
+            the collections), `fmask` (HLS), `cfmask` (classes 0 to 4), `oa_fmask`
+            (Geoscience Australia); or an `areca.catalog.quality.Scheme`. Left out: what
+            the items tell, in `classification:bitfields` and `classification:classes`,
+            for BQA in the number of their collection or the name of their product;
+            for names that they do not tell, the scheme of the name of the band.
 
     Example:
         >>> Mask("scl", drop=["cloud", "shadow"]).drop
@@ -97,7 +100,9 @@ class Mask:
         """
         if isinstance(self.scheme, Scheme):
             return self.scheme
-        key = (self.scheme or self.band).lower().rpartition(".")[2]
+        key = _last_name(self.scheme or self.band)
+        if self.scheme is None and key in UNSURE:
+            return None
         if key not in SCHEMES and self.scheme is not None:
             raise InputError(
                 f"there is no scheme {self.scheme!r} of quality bands; choose "
@@ -123,6 +128,11 @@ class Mask:
             else:
                 keeps &= whole != what
         return keeps
+
+
+def _last_name(band: str) -> str:
+    """Return `bqa` of `image.BQA`."""
+    return band.lower().rpartition(".")[2]
 
 
 def with_schemes(
@@ -154,6 +164,14 @@ def _with_scheme(mask: Mask, found: Sequence[Acquisition]) -> Mask:
     for one in found:
         told = one.band(mask.band).scheme
         scheme = told.completed(named) if told and named else told or named
+        if scheme is None and _last_name(mask.band) in UNSURE:
+            raise InputError(
+                f"{mask.band!r} is of Landsat Collection 1 or of before, and item "
+                f"{one.id!r} does not tell which (landsat:collection_number, or the id "
+                "of a product or scene); give scheme='bqa' (Collection 1) or "
+                "scheme='bqa_pre' (before), in a command --mask "
+                f"{mask.band}@bqa_pre:cloud"
+            )
         if scheme is None:
             raise InputError(
                 f"nothing is known of the quality band {mask.band!r}, and item "

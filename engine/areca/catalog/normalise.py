@@ -13,7 +13,15 @@ from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
 from areca.catalog.geotiffs import is_undated
 from areca.catalog.headers import read_header
-from areca.catalog.hrefs import check_href, is_array, is_remote, reach_of, redact
+from areca.catalog.hrefs import (
+    check_href,
+    is_array,
+    is_remote,
+    is_zarr,
+    reach_of,
+    redact,
+)
+from areca.catalog.landsat import bqa_scheme
 from areca.catalog.origins import trusted_for
 from areca.catalog.projection import Projection, projection_of
 from areca.catalog.scales import corrected
@@ -215,6 +223,7 @@ class _ItemReader:
             raise BandError(
                 f"item {self.item.id!r} has no band {missing}: it has "
                 f"{_shown(names)}. Choose among these, or items that have the band"
+                + (_NAME_THEM if _is_bare_file(self.item, self.origin) else "")
             )
         return self._with_headers(names, wanted)
 
@@ -283,10 +292,12 @@ class _ItemReader:
         common = band.common if band.common in mine else None
         own = band.own if band.own in mine else None
         name = common or own or mine[0]
+        href = self._href(band.asset)
+        known, told = bqa_scheme(self.item, mine, href), band.scheme
         return SceneBand(
             name=name,
             aliases=tuple(other for other in mine if other != name),
-            href=self._href(band.asset),
+            href=href,
             index=band.index,
             dtype=band.dtype,
             nodata=band.nodata,
@@ -295,8 +306,18 @@ class _ItemReader:
             scale=band.scale,
             offset=band.offset,
             categorical=band.categorical,
-            scheme=band.scheme,
+            scheme=told.completed(known) if told and known else told or known,
         )
+
+
+_NAME_THEM = (
+    "; if the file calls its bands wrongly or not at all, "
+    "areca.search(…, names=['red', 'nir']) names them in their order"
+)
+
+
+def _is_bare_file(item: pystac.Item, origin: str) -> bool:
+    return is_undated(item, origin) and not is_zarr(origin)
 
 
 def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:

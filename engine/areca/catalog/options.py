@@ -33,8 +33,9 @@ class CubeOptions:
             `each`: a layer an item, `day`: a layer a solar day (the mosaic of its
             items), both with dims (time, band, y, x), the oldest first.
         resampling: Method by name of band, where items are warped; `*` means all other
-            bands of reflectance. Left out: `bilinear`, `average` where pixels become at
-            least twice as large, `nearest` for bands of classes and quality bits.
+            bands of reflectance. Left out: `bilinear`, `average` where pixels become
+            1.98 times as large or more, `nearest` for bands of classes and quality
+            bits.
         reader: Who reads stored pixels: `direct` (rasterio), or `odc-stac` or
             `stackstac` of the extra `readers`. All give the same cube; stackstac takes
             files of one band only.

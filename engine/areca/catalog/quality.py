@@ -199,3 +199,6 @@ Two products share a name: `bqa` is that of Landsat Collection 1 (`bqa_pre`: of 
 before the collections), `fmask` that of HLS (`cfmask`: the classes 0 to 4 of the
 original program).
 """
+
+UNSURE = frozenset({"bqa"})
+"""Names of bands that alone do not tell a scheme: a wrong one would mask nothing."""

@@ -17,9 +17,11 @@ from areca.catalog.geotiffs import (
     is_pattern,
     item_of_file,
     items_of_files,
+    name_bands_of_files,
 )
 from areca.catalog.hrefs import is_remote, is_zarr, local_path, redact
 from areca.catalog.origins import set_found
+from areca.catalog.scenes import check_names
 from areca.catalog.tables import TABLES, items_of_table
 from areca.catalog.zarr_items import items_of_zarr
 from areca.errors import AoiError, CatalogError
@@ -40,6 +42,7 @@ def search(
     datetime: str | None = None,
     max_cloud: float | None = None,
     limit: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[pystac.Item]:
     """Find items in a STAC API, a static catalogue, a folder of GeoTIFFs or one file.
 
@@ -58,12 +61,16 @@ def search(
         max_cloud: Leave out items with more clouds, percent (`eo:cloud_cover`); items
             that do not tell stay.
         limit: Keep only the newest so many; of GeoTIFFs the first by id.
+        names: Names of all bands of GeoTIFFs without a catalogue, in their order, in
+            place of those that the files tell.
 
     Returns:
         Items, newest first, then by id; at least one.
 
     Raises:
-        CatalogError: The catalogue cannot be read, or nothing answers the query.
+        CatalogError: The catalogue cannot be read, nothing answers the query, or the
+            names do not fit.
+        BandError: A name comes twice.
         AoiError: The area is unusable, or all items lie outside it.
     """  # noqa: DOC501, DOC502 - _nothing makes one of the two
     place = str(catalog)
@@ -71,6 +78,11 @@ def search(
         raise CatalogError(f"collections must be a list; write [{collections!r}]")
     if limit is not None and limit < 1:
         raise CatalogError(f"limit must be at least 1, got {limit}")
+    if names is not None and (not is_bare(place) or is_zarr(place)):
+        raise CatalogError(
+            f"names are for GeoTIFFs without a catalogue, and {redact(place)} has "
+            "names of its own; leave names out"
+        )
     query = Query(
         collections=None if collections is None else tuple(collections),
         aoi=None if aoi is None else read_aoi(aoi),
@@ -93,6 +105,9 @@ def search(
     found = [item for item in in_time if query.wants_place(item)]
     if not found:
         raise _nothing(place, query, in_time)
+    if names is not None:
+        check_names(names)
+        name_bands_of_files(found, names)
     return set_found(newest_first(found)[:limit], place)
 
 

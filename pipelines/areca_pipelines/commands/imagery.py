@@ -24,6 +24,8 @@ app = typer.Typer()
         "\n\n[bold]areca features scenes/ --bands 'ndvi,std(nir, 7)' --out f.tif[/bold]"
         "\n\n[bold]areca features dem.tif --bands slope,aspect --out f.tif[/bold]\n\n"
         "[bold]… --sheet look.png[/bold] draws each band with its range\n\n"
+        "Of several dates the newest is on top, and the screen says so; "
+        "[bold]--datetime 2024-06[/bold] takes some\n\n"
         "[bold]areca features --list[/bold] names all functions and indices"
     ),
 )
@@ -43,6 +45,14 @@ def _features(
     names: Annotated[
         str | None,
         typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
+    ] = None,
+    aoi: Annotated[
+        str | None,
+        typer.Option(help="W,S,E,N in degrees, or a vector file: the pixels around."),
+    ] = None,
+    datetime: Datetime = None,
+    collections: Annotated[
+        str | None, typer.Option(help="STAC collections, commas between.")
     ] = None,
     sheet: Annotated[
         Path | None,
@@ -68,6 +78,7 @@ def _features(
         write_features,
         write_sheet,
     )
+    from areca_pipelines.lists import split_words
 
     if listed:
         print_features()
@@ -81,7 +92,16 @@ def _features(
     called = split_features([names]) if names else None
     if sheet is not None:
         check_sheet(sheet, overwrite=overwrite)
-    written = write_features(source, out, wanted, names=called, overwrite=overwrite)
+    written = write_features(
+        source,
+        out,
+        wanted,
+        names=called,
+        aoi=aoi,
+        datetime=datetime,
+        collections=split_words(collections) if collections else None,
+        overwrite=overwrite,
+    )
     if sheet is not None:
         write_sheet(written, sheet)
     print_written(written, sheet)
@@ -129,7 +149,9 @@ def _cube(
         typer.Option(
             "--mask",
             help="BAND:kind,kind to leave out (scl:cloud,shadow), or a vector file "
-            "outside of which all is.",
+            "outside of which all is. BAND@SCHEME:kind says what the numbers mean "
+            "(BQA@bqa_pre:cloud); schemes: scl, qa60, qa_pixel, bqa (Landsat "
+            "Collection 1), bqa_pre (before it), fmask, cfmask, oa_fmask.",
         ),
     ] = None,
     overviews: Annotated[

@@ -58,3 +58,16 @@ def random_chunks(length, parts, rng):
     """Cut a length into so many parts, anywhere."""
     cuts = sorted(rng.choice(np.arange(1, length), parts - 1, replace=False))
     return tuple(int(n) for n in np.diff([0, *cuts, length]))
+
+
+def counted(cube):
+    """The cube, and a list that takes the shape of each chunk whenever it is read."""
+    reads = []
+
+    def look(block):
+        reads.append(block.shape)
+        return block
+
+    watched = cube.copy(data=cube.data.map_blocks(look, dtype=cube.dtype))
+    reads.clear()  # map_blocks tries it
+    return watched, reads

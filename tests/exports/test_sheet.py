@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from feature_cubes import drawn_cube
+from feature_cubes import counted, drawn_cube
 from PIL import Image
 
 import areca
@@ -80,18 +80,18 @@ def test_classes_have_colours_and_names_and_ids_differ(tmp_path):
     assert sheets._words(band)[1].startswith("3 classes")
 
 
+@pytest.mark.parametrize("told", [[0, 1, 2], "[0, 1, 2]"])
+def test_classes_are_told_by_a_list_or_by_the_text_that_a_geotiff_keeps(told):
+    classes = drawn_cube(40, 40, holes=False).isel(band=[0]) % 3
+    classes = classes.assign_attrs(flag_values=told, flag_meanings="bare palm water")
+    (band,) = list_of_bands(classes)
+    assert band.classes == ((0, "bare"), (1, "palm"), (2, "water"))
+
+
 def test_a_cube_is_read_once(tmp_path):
-    reads = []
-
-    def look(block):
-        reads.append(block.shape)
-        return block
-
-    cube = drawn_cube().chunk(y=20, x=35)
-    counted = cube.copy(data=cube.data.map_blocks(look, dtype=cube.dtype))
-    reads.clear()  # map_blocks tries it
-    stack = areca.stack_features(counted, ["red", "ndvi", "std(nir, 5)"])
-    band_sheet([counted, stack], tmp_path / "a.png")
+    watched, reads = counted(drawn_cube().chunk(y=20, x=35))
+    stack = areca.stack_features(watched, ["red", "ndvi", "std(nir, 5)"])
+    band_sheet([watched, stack], tmp_path / "a.png")
     assert len(reads) == 6
 
 

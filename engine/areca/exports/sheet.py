@@ -14,6 +14,7 @@ from dask.base import compute
 from PIL import Image, ImageDraw, ImageFont
 
 from areca.errors import GridError, InputError
+from areca.objects.class_raster import flags_of
 from areca.runs.class_map import PALETTE
 
 if TYPE_CHECKING:
@@ -165,9 +166,7 @@ def _look(cube: xr.DataArray, tile_px: int) -> tuple[xr.DataArray, int, list[Any
 
 
 def _bands(cube: xr.DataArray, look: Sequence[Any]) -> Iterator[_Band]:
-    values = cube.attrs.get("flag_values")
-    words = str(cube.attrs.get("flag_meanings", "")).split()
-    numbers = [] if values is None else np.atleast_1d(values).tolist()
+    numbers, words = flags_of(cube)
     if len(words) != len(numbers):
         words = [str(number) for number in numbers]
     names = [str(name) for name in cube.band.values]
@@ -180,7 +179,7 @@ def _bands(cube: xr.DataArray, look: Sequence[Any]) -> Iterator[_Band]:
             share=int(known) / (cube.sizes["y"] * cube.sizes["x"]),
             low=float(low),
             high=float(high),
-            classes=tuple(zip(map(int, numbers), words, strict=True)),
+            classes=tuple(zip(numbers, words, strict=True)),
         )
 
 

@@ -113,7 +113,7 @@ class ClassRaster:
         geobox = cube_geobox(flat)
         lattice = Lattice.of(geobox, core_px=block_px)
         fill = nodata if nodata is not None else _nodata(flat)
-        names = _names(flat)
+        names = dict(zip(*flags_of(flat), strict=False))
         return cls(
             pixels=flat,
             lattice=lattice,
@@ -195,14 +195,22 @@ def _nodata(raster: xr.DataArray) -> int | None:
     return None
 
 
-def _names(raster: xr.DataArray) -> dict[int, str]:
-    """Return the names of values by the CF attributes flag_values, flag_meanings."""
+def flags_of(raster: xr.DataArray) -> tuple[list[int], list[str]]:
+    """Return the values of classes and their names, where a raster tells any.
+
+    Args:
+        raster: A raster with the CF attributes `flag_values` and `flag_meanings`, the
+            values as a list or as the text that a GeoTIFF keeps of it.
+
+    Returns:
+        Values and names, both empty where it tells none.
+    """
     values = raster.attrs.get("flag_values")
     words = str(raster.attrs.get("flag_meanings", "")).split()
     if isinstance(values, str):  # as GeoTIFFs keep it: "[1, 2, 3]" or "1, 2, 3"
         values = [int(text) for text in re.findall(r"-?\d+", values)]
     numbers = [] if values is None else np.atleast_1d(values).tolist()
-    return dict(zip(map(int, numbers), words, strict=False))
+    return [int(number) for number in numbers], words
 
 
 def _wanted(

@@ -5,6 +5,7 @@ import pytest
 import rasterio
 from affine import Affine
 from catalog_rasters import make_item
+from feature_cubes import counted
 
 import areca
 from areca.catalog import CubeOptions, set_origin
@@ -70,14 +71,7 @@ def test_what_may_be_negative_is_not_told_of(tmp_path):
 
 def test_it_costs_no_read(tmp_path):
     cube = areca.open_cube(scenes(tmp_path, -0.1), bands=["red"])
-    reads = []
-
-    def look(block):
-        reads.append(block.shape)
-        return block
-
-    counted = cube.copy(data=cube.data.map_blocks(look, dtype=cube.dtype))
-    reads.clear()  # map_blocks tries it
+    watched, reads = counted(cube)
     with pytest.warns(UserWarning, match="33% of red"):
-        areca.fit_statistics(counted)
+        areca.fit_statistics(watched)
     assert len(reads) == 2  # sums, then deviations, as without

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import dask.array as da
 import numpy as np
 from dask.delayed import delayed
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
     from dask.delayed import Delayed
+    from numpy.typing import DTypeLike
 
     from areca.tiles import Stage
 
@@ -70,6 +72,29 @@ class StagedBlocks:
             [run(values, window, *arguments) for values, window in line]
             for line in self.lines
         ]
+
+    def array(
+        self, made: Lines, dtype: DTypeLike, *, bands: tuple[int, ...] = ()
+    ) -> da.Array:
+        """Return what was made of each block as one lazy array.
+
+        Args:
+            made: Of each block, its part, shape (*bands, height, width).
+            dtype: Its number type.
+            bands: The leading sizes of every part.
+        """
+        whole: da.Array = da.block(
+            [
+                [
+                    da.from_delayed(
+                        part, shape=(*bands, window.height, window.width), dtype=dtype
+                    )
+                    for part, (_, window) in zip(*row, strict=True)
+                ]
+                for row in zip(made, self.lines, strict=True)
+            ]
+        )
+        return whole
 
     def seams(
         self, rims: Lines, function: Callable[..., Any], *arguments: object

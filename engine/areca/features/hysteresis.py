@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import compute
@@ -137,18 +136,10 @@ def canny(cube: xr.DataArray, edges: CannyEdges) -> xr.DataArray:
         )
     blocks = _divided(cube, edges)
     kept = blocks.each(_kept, blocks.whole, delayed(edges.lines, traverse=False))
-    lines = [
-        [
-            da.from_delayed(
-                values, shape=(len(bands), one.height, one.width), dtype=np.float32
-            )
-            for values, (_, one) in zip(*row, strict=True)
-        ]
-        for row in zip(kept, blocks.lines, strict=True)
-    ]
     attrs = {k: v for k, v in cube.attrs.items() if k not in {"nodata", "_FillValue"}}
     out = xr.DataArray(
-        da.block(lines), dims=("band", "y", "x"), attrs=attrs, name=cube.name,
+        blocks.array(kept, np.float32, bands=(len(bands),)), attrs=attrs,
+        name=cube.name, dims=("band", "y", "x"),
         coords={"band": list(bands), "y": cube.y, "x": cube.x},
     )  # fmt: skip
     out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import compute
@@ -139,16 +138,9 @@ def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
         )
     blocks, rule = _divided(cube, segments.options, segments.block_px)
     named = blocks.each(_named, rule, delayed(segments, traverse=False))
-    lines = [
-        [
-            da.from_delayed(ids, shape=(one.height, one.width), dtype=np.int64)
-            for ids, (_, one) in zip(*row, strict=True)
-        ]
-        for row in zip(named, blocks.lines, strict=True)
-    ]
     out = xr.DataArray(
-        da.block(lines), dims=("y", "x"), coords={"y": cube.y, "x": cube.x},
-        name="segment",
+        blocks.array(named, np.int64), dims=("y", "x"), name="segment",
+        coords={"y": cube.y, "x": cube.x},
     )  # fmt: skip
     out = out.rio.write_crs(str(geobox.crs)).rio.write_transform(geobox.affine)
     out = out.rio.write_nodata(MISSING, encoded=False)

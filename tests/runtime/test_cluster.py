@@ -44,15 +44,19 @@ def test_threads_run_in_this_process():
         assert list(client.nthreads().values()) == [3]
 
 
-def test_workers_ask_for_huge_pages_and_are_not_profiled():
+def test_workers_ask_for_huge_pages_and_seldom_look_after_themselves():
     with open_client("local", workers=1) as client:
         (tunables,) = client.run(os.getenv, "GLIBC_TUNABLES").values()
         (timers,) = client.run(
-            lambda dask_worker: sorted(dask_worker.periodic_callbacks)
+            lambda dask_worker: {
+                name: timer.callback_time
+                for name, timer in dask_worker.periodic_callbacks.items()
+            }
         ).values()
         assert list(client.nthreads().values()) == [2]
     assert "glibc.malloc.hugetlb=1" in tunables
     assert "heartbeat" in timers
+    assert (timers["tick"], timers["monitor"]) == (500, 5000)
     assert not [timer for timer in timers if "profile" in timer]
 
 

@@ -233,14 +233,3 @@ class DeviceMemory:
     def peak_bytes(self) -> int:
         """Return the largest memory since `now_bytes`, with what torch keeps."""
         return torch.cuda.max_memory_reserved(self._device)
-
-
-def device_of(device: str) -> str:
-    """Return what names the device of this process among all machines.
-
-    Args:
-        device: Torch device of the options.
-    """
-    if torch.device(device).type != "cuda":
-        return "cpu"
-    return str(torch.cuda.get_device_properties(device).uuid)

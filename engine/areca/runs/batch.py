@@ -8,12 +8,11 @@ request. What was measured stands beside it in `batch.json`, which nothing depen
 from __future__ import annotations
 
 import json
-import socket
-from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from areca.errors import RunError
+from areca.runs.devices import sharers_of
 from areca.runs.folder import write_json
 from areca.runs.schedule import gather, submit_to
 
@@ -64,16 +63,15 @@ def with_measured_batch(
     if request.options.batch_size != "auto":
         return request, None
     predictor = request.plan.predictor
-    places = client.run(_place, predictor.options.device)
-    if not places:
+    sharers = sharers_of(client, predictor.options.device)
+    if not sharers:
         raise RunError(
             "the scheduler has no workers, so no batch size can be measured; start "
             "some, or give batch_size a number"
         )
-    sharers = Counter(places.values())
     asked = {
-        worker: submit_to(client, worker, measure, predictor, sharers[place])
-        for worker, place in sorted(places.items())
+        worker: submit_to(client, worker, measure, predictor, count)
+        for worker, count in sharers.items()
     }
     found = gather(client, list(asked.values()), "the batch size was measured")
     least = min(found, key=lambda one: int(one["batch_size"]))
@@ -133,13 +131,6 @@ def measure(predictor: Predictor, sharers: int) -> dict[str, Any]:
     from areca.inference.batch import measure_batch  # noqa: PLC0415
 
     return asdict(measure_batch(predictor, sharers=sharers))
-
-
-def _place(device: str) -> tuple[str, str]:
-    """Return the machine and the device of this process."""
-    from areca.inference.batch import device_of  # noqa: PLC0415 - it brings torch
-
-    return socket.gethostname(), device_of(device)
 
 
 def _with_batch(request: RunRequest, size: int) -> RunRequest:

@@ -188,7 +188,10 @@ def main() -> None:
             census(client, folder / "scene.tif", model, batch)  # files, cuDNN, memory
             ours, alone, busy = [], [], []
             for _ in range(given.rounds):
+                # Workers keep their parts of the memory; alone, the network has it all.
+                client.run(torch.cuda.empty_cache)
                 alone.append(limit(model, batch))
+                torch.cuda.empty_cache()
                 with Busy() as watch:
                     rate, done = census(client, folder / "scene.tif", model, batch)
                 ours.append(rate)

@@ -100,6 +100,11 @@ def measure(case: Case, rounds: int, only: list[str] | None) -> None:
             print(f"NOT INSTALLED: {needs}, arm {arm!r} is left out (make peers)\n")
         else:
             arms.append(arm)
+    if unknown := set(only or ()) - set(arms_of(case.name)):
+        raise SystemExit(
+            f"{case.name} has no arm {', '.join(sorted(unknown))}; its arms are "
+            f"{', '.join(arms_of(case.name))}"
+        )
     seen: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
     outputs: dict[str, Path] = {}
     for number in range(rounds):

@@ -134,7 +134,7 @@ def test_a_score_of_another_place_or_date_is_refused(name):
     cube = drawn().assign_coords(y=np.arange(23.0), x=np.arange(31.0))
     score = cube[:, 0].drop_vars("band")
     composite(cube, "best", score=score.assign_coords(x=score.x + 1e-4))
-    undated = np.full(5, np.datetime64("NaT"), "M8[ns]")
+    undated = np.full(5, np.datetime64("NaT", "ns"), "M8[ns]")
     composite(
         cube.assign_coords(time=undated), "best",
         score=score.assign_coords(time=undated),

@@ -263,7 +263,7 @@ def test_six_dates_of_one_place_become_one_cube(shared_data):
     cube = open_cube(items, bands=["red", "nir"], options=each)
     assert cube.dims == ("time", "band", "y", "x")
     assert cube.sizes["time"] == len(items) == 6
-    assert (np.diff(cube.time.values) > np.timedelta64(0)).all()
+    assert (np.diff(cube.time.values) > np.timedelta64(0, "ns")).all()
     grid = cube_geobox(cube)
     assert (grid.affine.a, grid.affine.c % 5, grid.affine.f % 5) == (5, 0, 0)
     values = cube.compute()

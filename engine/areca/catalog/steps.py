@@ -59,7 +59,7 @@ def _text(one: Acquisition) -> str:
 
 def _time(one: Acquisition) -> np.datetime64:
     text = _text(one)
-    return np.datetime64(text.removesuffix("Z"), "ns") if text else np.datetime64("NaT")
+    return np.datetime64(text.removesuffix("Z") if text else "NaT", "ns")
 
 
 def _solar_day(one: Acquisition) -> str:

@@ -18,6 +18,7 @@ from rasterio.windows import Window as RasterWindow
 from areca.catalog import (
     Imagery,
     acquisitions_of,
+    close_idle,
     configure_gdal,
     normalise_acquisitions,
     normalise_items,
@@ -128,6 +129,7 @@ def write_features(
         plain, done = Path(place) / "plain.tif", Path(place) / "done.tif"
         with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):
             _write_plain(work, plain)
+            close_idle()
             copy_as_cog(plain, done, "AVERAGE")
         done.replace(target)
     return Written(
@@ -245,14 +247,16 @@ class _Work:
         )
 
     def blocks(self) -> Iterator[Window]:
-        """Yield blocks that hold whole tiles of the file, row by row."""
+        """Yield blocks that hold whole tiles of the file, strip by strip."""
         whole = self.whole
-        for row, col in product(
-            range(whole.row0, whole.row1, BLOCK_PX),
-            range(whole.col0, whole.col1, BLOCK_PX),
-        ):
-            end = min(row + BLOCK_PX, whole.row1), min(col + BLOCK_PX, whole.col1)
-            yield Window(row, col, *end)
+        strip = self.imagery.strip_px(BLOCK_PX) or whole.width
+        for left in range(whole.col0, whole.col1, strip):
+            right = min(left + strip, whole.col1)
+            for row, col in product(
+                range(whole.row0, whole.row1, BLOCK_PX), range(left, right, BLOCK_PX)
+            ):
+                end = min(row + BLOCK_PX, whole.row1), min(col + BLOCK_PX, right)
+                yield Window(row, col, *end)
 
     def compute(self, window: Window) -> NDArray[np.float32]:
         """Read a block with its rim.

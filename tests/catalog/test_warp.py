@@ -92,7 +92,7 @@ def test_without_cells_a_crop_would_differ(two_zones, monkeypatch):
     """The mutation: the window that is asked for is warped as it is."""
     whole = open_cube(two_zones, bands=RGB, resolution=10).compute()
 
-    def as_asked(self, bands, window, _methods, read):
+    def as_asked(self, bands, window, _methods, read, **_):
         lattice = Lattice.of(self.lattice.geobox(window), core_px=window.height)
         alone = type(self)(self.scene, lattice, self.shrink)
         alone_core = type(lattice).core

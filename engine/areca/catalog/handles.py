@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from areca.catalog.gdal import open_raster
 from areca.catalog.hrefs import is_remote
+from areca.catalog.kept_cells import CELLS
 from areca.catalog.links import forget_link
 from areca.catalog.signing import signer_key
 
@@ -117,8 +118,12 @@ _shelf = _Shelf()
 
 
 def close_idle() -> None:
-    """Close the files that no thread has: a new run opens what is there now."""
+    """Close the files that no thread has, and keep no cell that was warped from them.
+
+    A new run opens what is there now, and one that has ended leaves its memory.
+    """
     _shelf.clear()
+    CELLS.forget()
 
 
 @contextmanager
@@ -141,7 +146,7 @@ def lend(
     Yields:
         The file. What `open_raster` raises comes through.
     """
-    key = _key(href, allow_private=allow_private)
+    key = file_key(href, allow_private=allow_private)
     most = None if every_thread or is_remote(href) else READERS
     handle = _shelf.take(key, row, most)
     try:
@@ -156,7 +161,7 @@ def lend(
     _shelf.put(handle)
 
 
-def _key(href: str, *, allow_private: bool) -> Key:
+def file_key(href: str, *, allow_private: bool) -> Key:
     """Return a file as it is now, so that a replaced local file is opened again.
 
     A remote one is another file under another signer: who may not read it with theirs

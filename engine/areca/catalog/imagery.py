@@ -9,6 +9,7 @@ import numpy as np
 
 from areca.catalog.acquisitions import Acquisition
 from areca.catalog.grids import grid_of
+from areca.catalog.kept_cells import KEPT_BYTES
 from areca.catalog.layers import LayerReader
 from areca.catalog.pixels import encoding_of
 from areca.catalog.reader import read_mosaic
@@ -91,6 +92,7 @@ class Imagery:
                 [one.band(name) for one in found for name in names],
                 is_covered=lambda: False,
             ),
+            keeps_cells=True,  # blocks are laid for models, and have halos
         )
         return cls(
             found=tuple(found),
@@ -143,6 +145,23 @@ class Imagery:
             return self.warped.mosaic(self.found, window)
         scenes = [one.with_bands(self.bands)[0][0] for one in self.found]
         return read_mosaic(scenes, self.bands, self.lattice.geobox(window))
+
+    def strip_px(self, block_px: int) -> int | None:
+        """Return how wide strips of blocks may be that are read row by row.
+
+        In a wider one the cells that a row has warped are no longer kept when the next
+        row wants them.
+
+        Args:
+            block_px: Edge of a block, pixels.
+
+        Returns:
+            Pixels, a whole number of blocks; None for any width: nothing is warped.
+        """
+        if self.warped is None:
+            return None
+        column = 4 * len(self.bands) * (block_px + CELL_PX)  # bytes, float32
+        return max(1, (KEPT_BYTES // column - CELL_PX) // block_px) * block_px
 
     def decoded_bytes(self, window: Window) -> int:
         """Return about how many bytes of pixels are decoded to read a window.

@@ -15,6 +15,7 @@ from areca.catalog.masks import inside, touching
 from areca.catalog.mosaic import lay_mosaic
 from areca.catalog.pixels import Encoding, as_integers
 from areca.catalog.reader import read_file, read_scene
+from areca.catalog.roles import method_of
 from areca.catalog.signing import Signer, signing
 from areca.catalog.target import ground_window, is_aligned
 from areca.catalog.warp import Warp
@@ -59,6 +60,8 @@ class LayerReader:
     """Options of GDAL for the process that reads."""
     area: tuple[BaseGeometry, ...] | None = None
     """Polygons in the CRS of the grid; pixels outside are missing. None: no area."""
+    keeps_cells: bool = False
+    """Whether warped cells are kept, for windows that are no whole cells."""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -155,7 +158,7 @@ class _Source:
             pixels, valid = self._gathered(scenes, place)
         # Two masks of one band look at what is read once.
         quality = dict.fromkeys(mask.band for mask in self.how.masks)
-        codes = {name: self._codes(name, place) for name in quality}
+        codes = {name: self._codes(name, place, (pixels, valid)) for name in quality}
         for mask in self.how.masks:
             kept = mask.keeps(*codes[mask.band])
             valid = (
@@ -179,17 +182,33 @@ class _Source:
         return pixels, valid
 
     def _codes(
-        self, name: str, place: Window
+        self, name: str, place: Window, cube: Pixels
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return the values of a quality band, and where it tells any."""
+        shown = self._shown(name)
+        if shown is not None:
+            return cube[0][shown], _seen(cube, shown)
         ((scene, _),) = self.one.with_bands([name])
         # What is asked of values means nothing for classes: a mean of two classes is a
         # third, and a scaled bit field is none.
         stored = replace(self.how, encoding=_CODES, methods=())
         band = replace(self.one.band(name), categorical=True, scale=1.0, offset=0.0)
-        values, seen = read_part(scene, [band], place, stored)
-        there = np.ones(values[0].shape, bool) if seen is None else seen[0]
-        return values[0], there
+        found = read_part(scene, [band], place, stored)
+        return found[0][0], _seen(found, 0)
+
+    def _shown(self, name: str) -> int | None:
+        """Return which band of the cube has the numbers of a quality band."""
+        band, how = self.one.band(name), self.how
+        shown = [self.one.band(other) for other in how.bands]
+        if band not in shown or band.is_scaled or band.dtype is None:
+            return None
+        if not np.can_cast(band.dtype, how.encoding.dtype):
+            return None
+        ((scene, _),) = self.one.with_bands([name])
+        is_same = is_aligned(scene, how.lattice) or (
+            method_of(band, 1.0, dict(how.methods)) == "nearest"
+        )
+        return shown.index(band) if is_same else None
 
 
 def read_part(
@@ -203,19 +222,27 @@ def read_part(
     """
     if is_aligned(scene, how.lattice):
         return _as_it_is(scene, bands, place, how)
-    dtype, backend = how.encoding.dtype, reader_named(how.backend)
-
-    def read(
-        scene: Scene, wanted: Sequence[SceneBand], window: RasterWindow
-    ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
-        return read_file(scene, wanted, window, dtype, backend)
-
     warp = Warp.of(scene, how.lattice)
-    stored = warp.read(bands, place, dict(how.methods), read)
-    pixels: NDArray[Any] = np.zeros(stored.shape, dtype)
+    read = _ReadStored(how.encoding.dtype, how.backend)
+    methods = dict(how.methods)
+    stored = warp.read(bands, place, methods, read, keeps=how.keeps_cells)
+    pixels: NDArray[Any] = np.zeros(stored.shape, how.encoding.dtype)
     for out, values, band in zip(pixels, stored, bands, strict=True):
         _fill(out, values, band, how.encoding)
     return pixels, ~np.isnan(stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadStored:
+    """Reads stored pixels of a file; two that read alike are equal."""
+
+    dtype: np.dtype[Any]
+    backend: str
+
+    def __call__(
+        self, scene: Scene, bands: Sequence[SceneBand], window: RasterWindow
+    ) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
+        return read_file(scene, bands, window, self.dtype, reader_named(self.backend))
 
 
 def _as_it_is(
@@ -237,6 +264,12 @@ def _as_it_is(
     pixels[there] = values
     valid[there] = True if seen is None else seen
     return pixels, valid
+
+
+def _seen(found: Pixels, band: int) -> NDArray[np.bool_]:
+    """Return where a band is valid, shape (height, width)."""
+    pixels, valid = found
+    return np.ones(pixels.shape[1:], bool) if valid is None else valid[band]
 
 
 def _fill(

@@ -19,6 +19,9 @@ from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window as RasterWindow
 
 from areca.catalog.grids import is_geographic, transformer
+from areca.catalog.handles import file_key
+from areca.catalog.hrefs import is_array
+from areca.catalog.kept_cells import CELLS
 from areca.catalog.roles import method_of
 from areca.tiles import Window
 
@@ -80,6 +83,8 @@ class Warp:
         window: Window,
         methods: Mapping[str, str],
         read: ReadStored,
+        *,
+        keeps: bool = False,
     ) -> Floats:
         """Return a window of the scene on the target grid.
 
@@ -88,6 +93,8 @@ class Warp:
             window: Pixels of the target grid.
             methods: Resampling by band, see `areca.catalog.roles.method_of`.
             read: Reads a window of bands of one file: stored pixels and masks.
+            keeps: Whether cells are kept for the windows beside this one; then `read`
+                is equal to another one that reads the same.
 
         Returns:
             Stored numbers, shape (band, height, width), NaN where the scene has no
@@ -107,11 +114,28 @@ class Warp:
                 continue
             for (_, method), positions in groups.items():
                 wanted = [bands[position] for position in positions]
-                cell = self._cell(tile, wanted, method, read, out.dtype)
+                get = self._kept if keeps else self._cell
+                cell = get(tile, wanted, method, read, out.dtype)
                 if cell is not None:
                     rows, cols = part.slices_in(window)
                     out[positions, rows, cols] = cell[:, *part.slices_in(core)]
         return out
+
+    def _kept(
+        self,
+        tile: Tile,
+        bands: Sequence[SceneBand],
+        method: str,
+        read: ReadStored,
+        dtype: np.dtype[Any],
+    ) -> Floats | None:
+        """Return what `_cell` does, which is done once for the last cells."""
+        wanted = tile, tuple(bands), method, read, dtype
+        href = bands[0].href
+        if is_array(href):  # it may be written to, and nothing of it would tell
+            return self._cell(*wanted)
+        file = file_key(href, allow_private=self.scene.allow_private)
+        return CELLS.get((self, file, *wanted), lambda: self._cell(*wanted))
 
     def _cell(
         self,

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from areca.catalog import close_idle
 from areca.inference import finish_rows, settle_rows
 from areca.measures import measure, write_objects
 from areca.objects import objects_table
@@ -147,6 +148,7 @@ def write_part(part: Part) -> SeamTally:
         The tally of its objects for the seam audit.
     """
     with _ONE_AT_A_TIME:
+        close_idle()
         release_unused_memory()  # what blocks, and files before this one, have left
         return _write_part(part)
 

@@ -34,6 +34,7 @@ from areca.runs import (
 )
 from areca.runtime import open_client
 from areca.tiles import ground_pixel_m
+from areca_pipelines.masking import quality_masks
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def prepare(
         options=options,
         aoi=None if ground.aoi is None else read_aoi(ground.aoi),
         grid=AskedGrid(crs=chosen.crs, resolution=chosen.resolution),
+        masks=quality_masks(chosen.mask),
         notes=(note,) if note else (),
     )
     _ = request.plan  # refuses what cannot be run, before any pixel is read
@@ -259,7 +261,8 @@ def _scenes(
             aoi=_grown(read_aoi(ground.aoi), model),
             datetime=ground.datetime,
         )
-    bands = FeatureStack(model.card.bands).inputs
+    masks = (mask.band for mask in quality_masks(chosen.mask))
+    bands = [*dict.fromkeys([*FeatureStack(model.card.bands).inputs, *masks])]
     taken = normalise_acquisitions(found, catalog_href=catalog, bands=bands)
     return [part for one in taken for part in one.parts], assumed_names(found)
 

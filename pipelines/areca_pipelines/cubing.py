@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affine import Affine
@@ -12,28 +10,23 @@ from odc.geo.geobox import GeoBox
 
 from areca.catalog import (
     CubeOptions,
-    Mask,
     open_cube,
     read_cube,
     search,
     write_cube,
     write_overviews,
 )
-from areca.errors import InputError
 from areca.tiles import cube_geobox
-from areca_pipelines.lists import split_words
+from areca_pipelines.masking import mask_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import pystac
     import xarray as xr
 
     from areca.catalog.options import TimeMode
-
-
-_BAND = re.compile(r"[^\W_][\w@ -]*(\.b\d+)?")
-"""What can be the name of a band, and is no vector file: those have an ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +86,7 @@ def _whole_shards(items: Sequence[pystac.Item], request: CubeRequest) -> xr.Data
     """Return the cube, grown to whole chunks of its grid: a chunk is then a shard."""
     how: dict[str, Any] = {
         "bands": list(request.bands),
-        "mask": [_mask_of(text) for text in request.masks] or None,
+        "mask": [mask_of(text) for text in request.masks] or None,
         "options": CubeOptions(time=request.time),
     }
     cube = open_cube(
@@ -113,28 +106,3 @@ def _whole_shards(items: Sequence[pystac.Item], request: CubeRequest) -> xr.Data
 def _lacks(sizes: Sequence[int], edge: int) -> int:
     """Return how many pixels the first of several chunks is short."""
     return edge - sizes[0] if len(sizes) > 1 else 0
-
-
-def _mask_of(text: str) -> Mask | str:
-    """Return the mask that `BAND[@scheme]:kind,kind` or the path of a file means.
-
-    Raises:
-        InputError: There are no kinds, or no colon before them.
-    """
-    band, colon, kinds = text.partition(":")
-    if not colon and _BAND.fullmatch(text) and not Path(text).exists():
-        raise InputError(
-            f"--mask {text!r} names a band, but not what to leave out: write "
-            f"{text}:cloud,shadow; or give a vector file, and there is none of this "
-            "name"
-        )
-    if not colon or "/" in band or "\\" in band:
-        return text
-    drop = split_words(kinds)
-    if not drop:
-        raise InputError(
-            f"--mask {text!r} names nothing to leave out; for example "
-            "scl:cloud,shadow, or a vector file"
-        )
-    name, _, scheme = band.partition("@")
-    return Mask(name, drop=drop, scheme=scheme or None)

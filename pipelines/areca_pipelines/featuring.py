@@ -232,7 +232,7 @@ class _Work:
     @property
     def warped_to(self) -> str:
         """Return the grid that imagery of several grids is warped to."""
-        if self.imagery.warped is None:
+        if not self.imagery.is_warped:
             return ""
         return f"{self.lattice.crs[:40]}, pixels of {self.lattice.pixel_x:g}"
 

@@ -17,7 +17,14 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from areca.errors import RecipeError
@@ -44,6 +51,11 @@ def _batch_size(value: object) -> object:
         words = 'give a number of 1 or more, or "auto"'
         raise PydanticCustomError("batch_size", words)
     return value
+
+
+def _as_list(value: object) -> object:
+    """Return one text as a list of it: its commas are its own."""
+    return [value] if isinstance(value, str) else value
 
 
 class CensusOptions(BaseModel):
@@ -106,6 +118,9 @@ class CensusRecipe(BaseModel):
     resolution: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Edge of a pixel of that grid, CRS units; that of the finest imagery when left
     out."""
+    mask: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    """What quality bands must not show, as `areca cube --mask`: `scl:cloud,shadow`.
+    Masked ground of an item is missing, and the next item shows it."""
     workers: int | None = Field(None, ge=1)
     """Worker processes of a local cluster; the number of processors when left out, and
     at most 8 where they share a GPU."""

@@ -116,7 +116,7 @@ def test_a_window_reads_what_is_there_and_no_more(tmp_path):
     found = normalise_acquisitions(items, catalog_href=path, bands=["nir", "red"])
     grid = target_grid([found[0].parts[0]])
     imagery = Imagery.of(found, ["nir", "red"], grid)
-    assert imagery.warped is None
+    assert imagery.reader is None
     whole = Lattice.of(grid, core_px=1).window(grid)
     mosaic = imagery.read(whole.grow(5))
     assert mosaic.pixels.dtype == "int16"

@@ -236,7 +236,7 @@ def test_cells_of_a_block_would_give_other_pixels(tmp_path):
     imagery = Imagery.of(found, bands, grid)
     window = list(windows(Lattice.of(grid, core_px=512).window(grid)))[1]
     lattice = replace(imagery.lattice, core_px=31)
-    other = replace(imagery, warped=replace(imagery.warped, lattice=lattice))
+    other = replace(imagery, reader=replace(imagery.reader, lattice=lattice))
     assert (imagery.read(window).pixels != other.read(window).pixels).any()
 
 

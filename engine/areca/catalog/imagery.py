@@ -11,6 +11,7 @@ from areca.catalog.acquisitions import Acquisition
 from areca.catalog.grids import grid_of
 from areca.catalog.kept_cells import KEPT_BYTES
 from areca.catalog.layers import LayerReader
+from areca.catalog.masks import with_schemes
 from areca.catalog.pixels import encoding_of
 from areca.catalog.reader import read_mosaic
 from areca.catalog.scenes import canonical_order, check_names
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from odc.geo.geobox import GeoBox
 
+    from areca.catalog.masks import Mask
     from areca.catalog.mosaic import Mosaic
     from areca.catalog.scenes import Scene
     from areca.tiles import Window
@@ -57,12 +59,19 @@ class Imagery:
     """What is read of them."""
     lattice: Lattice
     """The grid; windows are counted in its absolute pixels."""
-    warped: LayerReader | None = None
-    """How they are warped to the grid; None where their pixels are its pixels."""
+    reader: LayerReader | None = None
+    """How they are warped or masked; None where their pixels are read as they are."""
+    is_warped: bool = False
+    """Whether some pixels of theirs are no pixels of the grid."""
 
     @classmethod
     def of(
-        cls, found: Sequence[Acquisition], bands: Sequence[str], grid: GeoBox
+        cls,
+        found: Sequence[Acquisition],
+        bands: Sequence[str],
+        grid: GeoBox,
+        *,
+        masks: Sequence[Mask] = (),
     ) -> Imagery:
         """Place acquisitions on a grid; nothing is read.
 
@@ -70,6 +79,8 @@ class Imagery:
             found: Acquisitions, the first on top.
             bands: Names of bands.
             grid: Any part of the grid, for example of `target_grid`.
+            masks: What quality bands must not show; what they hide of an acquisition,
+                the next one shows.
 
         Returns:
             The imagery: as it is where every band lies on the grid, else warped by
@@ -77,17 +88,20 @@ class Imagery:
 
         Raises:
             BandError: An acquisition lacks a band.
-        """  # noqa: DOC502 - raised by with_bands
+            InputError: Nothing tells what a name means in a quality band.
+        """  # noqa: DOC502 - raised by with_bands and with_schemes
         check_names(bands)
+        found = [one.with_classes(mask.band for mask in masks) for one in found]
         names, lattice = tuple(bands), Lattice.of(grid, core_px=CELL_PX)
         parts = [one.with_bands(names) for one in found]
         is_own = all(
             len(some) == 1 and is_aligned(some[0][0], lattice) for some in parts
         )
-        warped = LayerReader(
+        reader = LayerReader(
             bands=names,
             lattice=lattice,
-            # Ground that a warp leaves empty must have a number that says so.
+            masks=with_schemes(masks, found),
+            # Ground that a warp or a mask leaves empty must have a number that says so.
             encoding=encoding_of(
                 [one.band(name) for one in found for name in names],
                 is_covered=lambda: False,
@@ -98,7 +112,8 @@ class Imagery:
             found=tuple(found),
             bands=names,
             lattice=lattice,
-            warped=None if is_own else warped,
+            reader=None if is_own and not masks else reader,
+            is_warped=not is_own,
         )
 
     def only(self, positions: Iterable[int]) -> Imagery:
@@ -119,7 +134,7 @@ class Imagery:
             GridError: The CRS of the grid is not defined there.
         """
         scene = one.with_bands(self.bands)[0][0]
-        if self.warped is None:
+        if not self.is_warped:
             return self.lattice.window(grid_of([scene]))
         window = ground_window(scene, self.lattice)
         if window is None:
@@ -141,8 +156,8 @@ class Imagery:
         Raises:
             ReadError: A file could not be read, or is not what its item says.
         """  # noqa: DOC502 - raised by the readers
-        if self.warped is not None:
-            return self.warped.mosaic(self.found, window)
+        if self.reader is not None:
+            return self.reader.mosaic(self.found, window)
         scenes = [one.with_bands(self.bands)[0][0] for one in self.found]
         return read_mosaic(scenes, self.bands, self.lattice.geobox(window))
 
@@ -158,7 +173,7 @@ class Imagery:
         Returns:
             Pixels, a whole number of blocks; None for any width: nothing is warped.
         """
-        if self.warped is None:
+        if not self.is_warped:
             return None
         column = 4 * len(self.bands) * (block_px + CELL_PX)  # bytes, float32
         return max(1, (KEPT_BYTES // column - CELL_PX) // block_px) * block_px
@@ -181,7 +196,7 @@ class Imagery:
                 if part is None:
                     continue
                 shrink = 1.0
-                if self.warped is not None and not is_aligned(scene, self.lattice):
+                if self.is_warped and not is_aligned(scene, self.lattice):
                     shrink = Warp.of(scene, self.lattice).shrink
                 kinds = (one.band(self.bands[place]).dtype for place in positions)
                 sample = sum(np.dtype(kind or "u2").itemsize for kind in kinds)

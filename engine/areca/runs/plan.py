@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
     from shapely.geometry.base import BaseGeometry
 
-    from areca.catalog import Acquisition, Scene
+    from areca.catalog import Acquisition, Mask, Scene
     from areca.inference import Area, PredictOptions
     from areca.models.handle import Model
     from areca.objects import Origin
@@ -61,6 +61,7 @@ class RunPlan:
         *,
         aoi: BaseGeometry | None = None,
         grid: AskedGrid | None = None,
+        masks: Sequence[Mask] = (),
     ) -> None:
         """Lay out a run.
 
@@ -70,6 +71,7 @@ class RunPlan:
             options: How to run it.
             aoi: Area of interest in EPSG:4326; None takes all the imagery.
             grid: The grid that is asked for; the imagery's own where it has one.
+            masks: What quality bands of the imagery must not show.
 
         Raises:
             CatalogError: There are no scenes.
@@ -89,7 +91,7 @@ class RunPlan:
         )
         """All of the imagery."""
         check_fit(card, bands, self.geobox)
-        self.imagery = Imagery.of(found, bands, self.geobox)
+        self.imagery = Imagery.of(found, bands, self.geobox, masks=masks)
         """What is read, in mosaic order."""
         lattice = Lattice.of(self.geobox, core_px=card.core_px)
         self.predictor = Predictor(model=model, lattice=lattice, options=options)
@@ -126,7 +128,7 @@ class RunPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is done to the imagery, a line each."""
-        if self.imagery.warped is None:
+        if not self.imagery.is_warped:
             return ()
         grid = self.predictor.lattice
         note = (

@@ -19,7 +19,7 @@ from areca.runs.plan import AskedGrid, RunPlan
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from areca.catalog import Scene
+    from areca.catalog import Mask, Scene
     from areca.inference import PredictOptions
     from areca.models.handle import Model
 
@@ -47,6 +47,8 @@ class RunRequest:
     """Area of interest in EPSG:4326; None takes all the imagery."""
     grid: AskedGrid | None = None
     """The pixel grid that is asked for; the imagery's own where it has one."""
+    masks: tuple[Mask, ...] = ()
+    """What quality bands of the imagery must not show."""
     notes: tuple[str, ...] = ()
     """What was assumed, one line each; no part of the request's identity."""
 
@@ -54,7 +56,12 @@ class RunRequest:
     def plan(self) -> RunPlan:
         """The blocks of the run; bad requests are refused here, before any I/O."""
         return RunPlan(
-            self.scenes, self.model, self.options, aoi=self.aoi, grid=self.grid
+            self.scenes,
+            self.model,
+            self.options,
+            aoi=self.aoi,
+            grid=self.grid,
+            masks=self.masks,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +83,8 @@ class RunRequest:
             "options": _asked(self.options),
             "statistics": {"mean": list(card.mean), "std": list(card.std)},
             "lattice": asdict(lattice),
-            **({} if self.plan.imagery.warped is None else {"grid": _place(self.plan)}),
+            **({"grid": _place(self.plan)} if self.plan.imagery.is_warped else {}),
+            **({"masks": [asdict(mask) for mask in self.masks]} if self.masks else {}),
             "aoi": None if self.aoi is None else shapely.to_wkt(self.aoi, 12),
             "items": [_public(scene) for scene in self.plan.scenes],
             "software": {name: version(name) for name in ("areca", "torch")},

@@ -1,0 +1,194 @@
+"""Runs that leave out clouds: what an item hides there, the next item shows."""
+
+from hashlib import sha256
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from affine import Affine
+from catalog_rasters import make_item
+from model_families import family_card
+from worlds import quiet
+
+import areca
+from areca.errors import InputError
+from areca.models.card_file import write_card
+from areca.runs import run_census
+from areca.runtime import open_client
+from areca_pipelines.census import Ground, prepare
+from areca_pipelines.cli import main
+
+CRS, PIXEL = "EPSG:32648", 0.2
+LEFT, TOP = 300_000.0, 240_000.0
+HEIGHT, WIDTH = 420, 520
+CLOUD = np.s_[120:320, 160:430]
+"""Lies over several blocks of one tile; whole cells of the quality band."""
+
+NETWORK = """
+import numpy as np
+
+def load(folder, device):
+    def run(batch):
+        bright = batch.mean(axis=1)
+        return np.stack([128 - bright, bright - 128], axis=1).astype(np.float32)
+    return run
+"""
+
+
+def ground(shift):
+    """Dark noise with bright discs in rows, all of them moved by `shift`."""
+    pixels = np.random.default_rng(shift).integers(50, 75, (3, HEIGHT, WIDTH))
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    pixels[:, ((y + shift) % 40 - 20) ** 2 + ((x + shift) % 40 - 20) ** 2 < 81] = 220
+    return pixels.astype(np.uint8)
+
+
+def write(path, pixels, pixel=PIXEL):
+    profile = {
+        "driver": "GTiff", "count": len(pixels), "dtype": "uint8", "crs": CRS,
+        "height": pixels.shape[1], "width": pixels.shape[2], "nodata": 0,
+        "transform": Affine(pixel, 0, LEFT, 0, -pixel, TOP),
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(pixels)
+        file.descriptions = ("red", "green", "blue")[: len(pixels)]
+    return path
+
+
+def item_of(folder, name, pixels, classes, when):
+    item = make_item(write(folder / f"{name}.tif", pixels), item_id=name, when=when)
+    path = write(folder / f"{name}_scl.tif", classes[None, ::2, ::2], 2 * PIXEL)
+    asset = make_item(path, names=["scl"]).assets["image"]
+    asset.extra_fields |= {
+        "proj:transform": [2 * PIXEL, 0, LEFT, 0, -2 * PIXEL, TOP],
+        "proj:shape": [HEIGHT // 2, WIDTH // 2],
+    }
+    item.add_asset("SCL", asset)
+    return item
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A cloudy item above a clear one, what is left of both, and a simple model."""
+    folder = tmp_path_factory.mktemp("clouds")
+    old, new = ground(0), ground(17)
+    clear = np.full((HEIGHT, WIDTH), 4, np.uint8)
+    cloudy = clear.copy()
+    cloudy[CLOUD] = 9
+    seen = np.where(cloudy == 9, old, new)
+    rng = np.random.default_rng(5)
+    new[:, *CLOUD] = rng.integers(80, 255, new[:, *CLOUD].shape)
+    items = [
+        item_of(folder, "old", old, clear, "2020-01-01"),
+        item_of(folder, "new", new, cloudy, "2021-01-01"),
+    ]
+    collection = pystac.ItemCollection(items)
+    collection.save_object(str(folder / "items.json"))
+    (folder / "clear").mkdir()
+    write(folder / "clear" / "seen.tif", seen)
+    (folder / "model").mkdir()
+    (folder / "model" / "net.py").write_text(NETWORK)
+    card = family_card(
+        "unet", {"contract": "logits"}, architecture="file", format="callable",
+        weights="net.py", bands=("red", "green", "blue"), resolution_m=PIXEL,
+        labels=("ground", "disc"), background=0,
+        sha256=sha256(NETWORK.encode()).hexdigest(),
+    )  # fmt: skip
+    write_card(card, folder / "model" / "model.json")
+    (folder / "any.toml").write_text(
+        f'kind = "census"\ntitle = "Any"\nmodel = "{folder / "model"}"\n'
+        "[options]\ntrust = true\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client():
+    with open_client("threads") as client:
+        yield client
+
+
+def request_of(world, catalog="items.json", **settings):
+    return prepare(str(world / "any.toml"), Ground(catalog=world / catalog), settings)
+
+
+def count(request, out, client):
+    done = run_census(request, out, client=client, progress=quiet)
+    table = areca.read_objects(done.folder.objects)
+    return table.sort_values("object_id", ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def expected(world, client, tmp_path_factory):
+    """The objects of one image that shows what both items show outside clouds."""
+    out = tmp_path_factory.mktemp("runs") / "seen"
+    return count(request_of(world, "clear/seen.tif"), out, client)
+
+
+MEASURES = ["area_m2", "perimeter_m", "score"]
+
+
+@pytest.mark.parametrize("block_tiles", [1, 3])
+def test_the_next_item_shows_what_clouds_hide(
+    world, client, tmp_path, expected, block_tiles
+):
+    request = request_of(world, mask="scl:cloud", block_tiles=block_tiles)
+
+    found = count(request, tmp_path / "run", client)
+
+    assert len(expected) > 100
+    assert found.geometry.geom_equals(expected.geometry).all()
+    np.testing.assert_array_equal(found[MEASURES], expected[MEASURES])
+    shown = found["item_id"].value_counts()
+    assert shown["old"] > 20
+    assert shown["new"] > 50
+
+
+def test_without_the_mask_the_cloud_is_an_object(world, client, tmp_path, expected):
+    plain = request_of(world)
+
+    found = count(plain, tmp_path / "run", client)
+
+    assert found["area_m2"].max() > 50 * expected["area_m2"].max()
+    assert "masks" not in plain.to_dict()
+    masked = request_of(world, mask=["scl:cloud"])
+    assert masked.digest != plain.digest
+    assert masked.digest != request_of(world, mask="scl:cloud,shadow").digest
+
+
+def test_a_mask_that_hides_nothing_is_noticed(
+    world, client, tmp_path, expected, monkeypatch
+):
+    """The mutation."""
+    monkeypatch.setattr(areca.Mask, "keeps", lambda _self, _values, seen: seen)
+
+    found = count(request_of(world, mask="scl:cloud"), tmp_path / "run", client)
+
+    assert len(found) != len(expected)
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        ("scl", "write scl:cloud,shadow"),
+        ("area.geojson", "no quality band"),
+        ("scl:", "nothing to leave out"),
+        ("scl:clouds", "did you mean 'cloud'"),
+        ("fmask:cloud", "no band ..fmask"),
+    ],
+)
+def test_a_mask_that_is_none_is_named_before_anything_is_read(world, mask, says):
+    with pytest.raises((InputError, areca.errors.BandError), match=says):
+        request_of(world, mask=mask)
+
+
+def test_the_command_takes_a_mask(world, capfd, tmp_path):
+    words = [world / "any.toml", "--catalog", world / "items.json"]
+    words += ["--set", "mask=scl:cloud,shadow", "--cluster", "threads"]
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *map(str, words), "--out", str(tmp_path / "run")])
+
+    assert ended.value.code == 0, capfd.readouterr().err
+    items = areca.read_objects(tmp_path / "run" / "objects")["item_id"]
+    assert set(items) == {"old", "new"}

@@ -47,7 +47,7 @@ def mask_of(text: str, option: str = "--mask") -> Mask | str:
 
 
 def quality_masks(texts: Iterable[str]) -> tuple[Mask, ...]:
-    """Return the masks of a recipe, which are of quality bands alone.
+    """Return the masks of a run or of features, which are of quality bands alone.
 
     Args:
         texts: Each `BAND[@scheme]:kind,kind`.
@@ -60,7 +60,7 @@ def quality_masks(texts: Iterable[str]) -> tuple[Mask, ...]:
         mask = mask_of(text, "mask")
         if isinstance(mask, str):
             raise InputError(
-                f"mask {mask!r} is no quality band; a run takes BAND:kind,kind, for "
+                f"mask {mask!r} is no quality band; give BAND:kind,kind, for "
                 "example scl:cloud,shadow. Areas are given with --aoi"
             )
         masks.append(mask)

@@ -8,9 +8,9 @@ from feature_cubes import drawn_cube
 
 import areca
 from areca.catalog import Imagery
-from areca_pipelines import featuring
+from areca_pipelines import feature_work, featuring
 from areca_pipelines.cli import main
-from areca_pipelines.featuring import split_features
+from areca_pipelines.feature_words import split_features
 
 WANTED = "red,nir,ndvi,ratio = nir / red,std(nir, 7),mean(ndvi, 5)"
 
@@ -31,7 +31,7 @@ def run(*words):
 
 
 def test_the_file_equals_the_lazy_stack_and_is_a_cog(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    monkeypatch.setattr(feature_work, "BLOCK_PX", 128)
     out = tmp_path / "out.tif"
 
     code = run(scene, "--bands", WANTED, "--out", out)
@@ -77,7 +77,7 @@ def test_bands_of_a_file_can_be_named(tmp_path):
 def test_only_the_bands_that_are_needed_are_read_and_each_block_once(
     scene, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    monkeypatch.setattr(feature_work, "BLOCK_PX", 128)
     reads, real = [], Imagery.read
 
     def counted(imagery, window):
@@ -180,7 +180,7 @@ def test_dates_are_told_and_chosen_and_an_area_is_part_of_the_whole(
     tmp_path, capsys, monkeypatch
 ):
     """`--aoi` gives the pixels of the whole, neighbours beyond the rim included."""
-    monkeypatch.setattr(featuring, "BLOCK_PX", 128)
+    monkeypatch.setattr(feature_work, "BLOCK_PX", 128)
     source = tmp_path / "dated.zarr"
     times = np.array(["2024-05-01", "2024-06-01"], "datetime64[ns]")
     layers = [drawn_cube(90, 120), drawn_cube(90, 120) + 1]

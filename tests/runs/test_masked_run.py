@@ -1,4 +1,4 @@
-"""Runs that leave out clouds: what an item hides there, the next item shows."""
+"""Runs and features without clouds: what an item hides there, the next item shows."""
 
 from hashlib import sha256
 
@@ -18,6 +18,7 @@ from areca.runs import run_census
 from areca.runtime import open_client
 from areca_pipelines.census import Ground, prepare
 from areca_pipelines.cli import main
+from areca_pipelines.featuring import write_features
 
 CRS, PIXEL = "EPSG:32648", 0.2
 LEFT, TOP = 300_000.0, 240_000.0
@@ -192,3 +193,17 @@ def test_the_command_takes_a_mask(world, capfd, tmp_path):
     assert ended.value.code == 0, capfd.readouterr().err
     items = areca.read_objects(tmp_path / "run" / "objects")["item_id"]
     assert set(items) == {"old", "new"}
+
+
+def test_features_take_a_mask(world, tmp_path):
+    words = ["features", world / "items.json", "--bands", "red,mean(green, 5)"]
+    words += ["--mask", "scl:cloud", "--out", tmp_path / "f.tif"]
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, words)])
+
+    assert ended.value.code == 0
+    plain = write_features(
+        world / "clear" / "seen.tif", tmp_path / "p.tif", ["red", "mean(green, 5)"]
+    )
+    with rasterio.open(tmp_path / "f.tif") as one, rasterio.open(plain.path) as other:
+        np.testing.assert_array_equal(one.read(), other.read())

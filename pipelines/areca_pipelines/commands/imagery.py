@@ -54,6 +54,10 @@ def _features(
     collections: Annotated[
         str | None, typer.Option(help="STAC collections, commas between.")
     ] = None,
+    masks: Annotated[
+        list[str] | None,
+        typer.Option("--mask", help="BAND:kind,kind to leave out: scl:cloud,shadow."),
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help="PNG to draw each band in as well, with its range."),
@@ -70,14 +74,12 @@ def _features(
     Raises:
         InputError: Something is left out.
     """
-    from areca_pipelines.featuring import (
-        check_sheet,
+    from areca_pipelines.feature_words import (
         print_features,
         print_written,
         split_features,
-        write_features,
-        write_sheet,
     )
+    from areca_pipelines.featuring import check_sheet, write_features, write_sheet
     from areca_pipelines.lists import split_words
 
     if listed:
@@ -100,6 +102,7 @@ def _features(
         aoi=aoi,
         datetime=datetime,
         collections=split_words(collections) if collections else None,
+        masks=masks or (),
         overwrite=overwrite,
     )
     if sheet is not None:

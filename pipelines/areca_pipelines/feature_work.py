@@ -1,0 +1,155 @@
+"""What `areca features` computes: imagery, a stack of features, and its blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from areca.catalog import (
+    Imagery,
+    acquisitions_of,
+    normalise_acquisitions,
+    normalise_items,
+    target_grid,
+    window_of,
+)
+from areca.errors import BandError, InputError
+from areca.features import FeatureStack, inputs_of
+from areca.tiles import Lattice, Window, block_array, placed, with_nan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import pystac
+    from numpy.typing import NDArray
+
+    from areca.catalog import Mask
+
+BLOCK_PX = 1024
+"""Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureWork:
+    """Imagery, and what is to be made of it."""
+
+    imagery: Imagery
+    present: tuple[str, ...]
+    """The bands that are read, as the features call them."""
+    stack: FeatureStack
+    lattice: Lattice
+    whole: Window
+    """What is written of the imagery, absolute pixels."""
+
+    @classmethod
+    def of(
+        cls,
+        items: Sequence[pystac.Item],
+        source: str,
+        features: Sequence[str],
+        names: Sequence[str] | None,
+        aoi: str | None,
+        masks: Sequence[Mask] = (),
+    ) -> FeatureWork:
+        """Lay out the work; nothing is read.
+
+        Args:
+            items: The imagery.
+            source: Where it was found.
+            features: What `areca.stack_features` takes.
+            names: Names of the bands of a GeoTIFF that has none.
+            aoi: The area that is wanted, as the command takes it; None for all.
+            masks: What quality bands must not show.
+
+        Returns:
+            The work, once all that it needs is known to be there.
+
+        Raises:
+            InputError: The names do not fit the bands.
+            BandError: A band that is needed is not there.
+        """
+        scenes = normalise_items(items, catalog_href=source)
+        offered = [band.name for band in scenes[0].bands]
+        if names is not None and len(names) != len(offered):
+            raise InputError(
+                f"--names has {len(names)} names, and the imagery has the bands "
+                f"{', '.join(offered)}; give one name for each"
+            )
+        called = {name: name for name in scenes[0].elsewhere}
+        called |= dict(zip(names or offered, offered, strict=True))
+        stack = FeatureStack(tuple(features))
+        try:
+            present = inputs_of(stack.features, list(called))
+        except BandError as error:
+            if names is not None:
+                raise
+            raise BandError(
+                f"{error}, or say how the bands of the file are called, in its order: "
+                "--names red,green,blue,nir"
+            ) from error
+        inputs = [called[name] for name in present]
+        found = acquisitions_of(scenes)
+        asked = [*dict.fromkeys([*inputs, *(mask.band for mask in masks)])]
+        if any(name in scene.elsewhere for scene in scenes for name in asked) or masks:
+            found = normalise_acquisitions(items, catalog_href=source, bands=asked)
+        finest = [one.with_bands(inputs)[0][0] for one in found]
+        geobox = target_grid(finest)
+        lattice = Lattice.of(geobox, core_px=1)
+        whole = lattice.window(geobox)
+        if aoi is not None:
+            row, col, height, width = window_of(geobox, aoi, finest)
+            row, col = whole.row0 + row, whole.col0 + col
+            whole = Window(row, col, row + height, col + width)
+        return cls(
+            imagery=Imagery.of(found, inputs, geobox, masks=masks),
+            present=present,
+            stack=stack,
+            lattice=lattice,
+            whole=whole,
+        )
+
+    @property
+    def warped_to(self) -> str:
+        """Return the grid that imagery of several grids is warped to."""
+        if not self.imagery.is_warped:
+            return ""
+        return f"{self.lattice.crs[:40]}, pixels of {self.lattice.pixel_x:g}"
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Return the dates of the imagery, the newest first, of those that have one."""
+        tops = [one.parts[0] for one in self.imagery.found]
+        days = [(scene.start[:10], scene.end[:10]) for scene in tops if scene.end]
+        return tuple(
+            end if start == end else f"{start}/{end}"
+            for start, end in dict.fromkeys(days)
+        )
+
+    def blocks(self) -> Iterator[Window]:
+        """Yield blocks that hold whole tiles of the file, strip by strip."""
+        whole = self.whole
+        strip = self.imagery.strip_px(BLOCK_PX) or whole.width
+        for left in range(whole.col0, whole.col1, strip):
+            right = min(left + strip, whole.col1)
+            for row, col in product(
+                range(whole.row0, whole.row1, BLOCK_PX), range(left, right, BLOCK_PX)
+            ):
+                end = min(row + BLOCK_PX, whole.row1), min(col + BLOCK_PX, right)
+                yield Window(row, col, *end)
+
+    def compute(self, window: Window) -> NDArray[np.float32]:
+        """Read a block with its rim.
+
+        Args:
+            window: The block, absolute pixels.
+
+        Returns:
+            Its features, shape (feature, height, width).
+        """
+        padded = window.grow(self.stack.halo_px)
+        seen = self.imagery.read(padded)
+        pixels = with_nan(seen.pixels, seen.valid)
+        block = placed(block_array(pixels, self.present), self.lattice, padded)
+        return self.stack(block).to_numpy()

@@ -1,6 +1,7 @@
 """What of a cube counts: quality bands, areas, cloud shares."""
 
 import json
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -25,6 +26,7 @@ from areca.catalog import (
 )
 from areca.catalog.aoi import read_aoi
 from areca.catalog.assets import asset_bands
+from areca.catalog.backends import Direct
 from areca.catalog.classification import plain_name
 from areca.catalog.grids import transformer
 from areca.catalog.masks import polygons_on
@@ -74,6 +76,74 @@ def test_clouds_of_a_coarser_band_are_missing_and_the_older_item_shows(write_tif
         items, bands=["red"], mask=Mask("SCL", drop=["cloud", "cirrus", 3])
     )
     assert (both.values[0] != expected).sum() == 64
+
+
+def count_reads(monkeypatch):
+    """Return a list that will hold the file and bands of every read."""
+    reads, real = [], Direct.read
+
+    def counted(self, file, scene, bands, *rest):
+        reads.append((Path(file.name).stem, [band.name for band in bands]))
+        return real(self, file, scene, bands, *rest)
+
+    monkeypatch.setattr(Direct, "read", counted)
+    return reads
+
+
+def classes_of(shape):
+    return np.random.default_rng(5).integers(0, 12, (1, *shape)).astype("uint8")
+
+
+@pytest.mark.parametrize("pixel", [10.0, 20.0])
+@pytest.mark.parametrize("bands", [["red", "SCL"], ["scl"]])
+def test_a_quality_band_that_is_shown_too_is_read_once(
+    write_tiff, monkeypatch, pixel, bands
+):
+    """Also where it is warped: nearest gives the classes of the file."""
+    size = round(600 / pixel)
+    scl = classes_of((size, size))
+    red = draw(1, 60, 60, dtype="uint16")
+    items = local(with_scl(write_tiff, "a", red, scl, pixel=pixel))
+    mask = [Mask("scl", drop=["cloud"]), Mask("scl", drop=["shadow", 11])]
+    place = {"crs": "EPSG:32614", "resolution": 10.0}
+    apart = open_cube(items, bands=["red"], mask=mask, **place).values[0]
+    plain = open_cube(items, bands=["scl"], **place).values[0]
+    reads = count_reads(monkeypatch)
+
+    cube = open_cube(items, bands=bands, mask=mask, **place).compute()
+
+    assert sorted(reads) == sorted([("a", ["red"]), ("a_scl", ["scl"])][-len(bands) :])
+    kept = np.isin(scl[0], [0, 3, 8, 9, 11], invert=True)
+    kept = kept.repeat(60 // size, 0).repeat(60 // size, 1)
+    shown = cube.values[-1].astype(float)
+    np.testing.assert_array_equal(np.nan_to_num(shown), np.where(kept, plain, 0))
+    if bands[0] == "red":
+        np.testing.assert_array_equal(np.nan_to_num(cube.values[0]), apart)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("uint8", {"scale_offset": {"SCL": (0.5, 1)}}),
+        ("uint8", {"resampling": {"scl": "bilinear"}}),
+        ("uint32", {}),  # float32 would round bits away
+    ],
+)
+def test_a_quality_band_that_is_shown_with_other_numbers_is_read_for_itself(
+    write_tiff, kind, options
+):
+    bits = np.uint32(2**31 if kind == "uint32" else 0)
+    scl = classes_of((30, 30)).astype(kind) + bits.astype(kind)
+    red = draw(1, 60, 60, dtype="uint16")
+    items = local(with_scl(write_tiff, "a", red, scl))
+    mask = Mask("scl", drop=[int(bits) + 9])
+    alone = open_cube(items, bands=["red"], mask=mask).values[0]
+    cube = open_cube(
+        items, bands=["red", "scl"], mask=mask, options=CubeOptions(**options)
+    )
+    assert cube.dtype == np.float32
+    np.testing.assert_array_equal(np.nan_to_num(cube.values[0]), alone)
+    assert (alone == 0).any()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
 """`areca features`: imagery on disk to one named GeoTIFF, block by block."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
 from feature_cubes import drawn_cube
 
 import areca
-from areca.catalog import Imagery
+from areca.catalog import Imagery, warp
+from areca.catalog import cube as cube_module
+from areca.catalog import imagery as imagery_module
+from areca.catalog.kept_cells import KeptCells
 from areca_pipelines import feature_work, featuring
 from areca_pipelines.cli import main
 from areca_pipelines.feature_words import split_features
@@ -90,6 +96,66 @@ def test_only_the_bands_that_are_needed_are_read_and_each_block_once(
     assert len(reads) == 3 * 4
     assert {bands for bands, _ in reads} == {("nir",)}
     assert reads[0][1] == (132, 132)
+
+
+@pytest.fixture
+def two_sizes(tmp_path, monkeypatch):
+    """Two images of two pixel sizes, both warped in cells of 64 px."""
+    for module in (cube_module, imagery_module):
+        monkeypatch.setattr(module, "CELL_PX", 64)
+    monkeypatch.setattr(feature_work, "BLOCK_PX", 128)
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name, pixel, left in (("a", 10.0, 3.0), ("b", 12.5, 3004.0)):
+        cube = drawn_cube(500, 400)
+        cube.attrs["long_name"] = ("red", "nir")
+        place = Affine(pixel, 0, 500_000 + left, 0, -pixel, 5_000_004)
+        cube = cube.drop_vars(["x", "y"]).rio.write_transform(place)
+        cube.rio.to_raster(folder / f"{name}.tif")
+    return folder
+
+
+def warps_of(monkeypatch, *words):
+    """Return how often each cell was warped by the command."""
+    found, real = Counter(), warp.reproject
+
+    def counting(source, cell, **how):
+        found[how["src_transform"], how["dst_transform"]] += 1
+        return real(source, cell, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warp, "reproject", counting)
+        assert run(*words) == 0
+    return found
+
+
+@pytest.mark.parametrize("bands", ["ndvi", "mean(nir, 9),red"])
+def test_a_cell_of_a_warp_is_warped_once_for_all_blocks(
+    two_sizes, tmp_path, monkeypatch, bands
+):
+    out = tmp_path / "out.tif"
+    found = warps_of(monkeypatch, two_sizes, "--bands", bands, "--out", out)
+    assert len(found) > 100
+    assert set(found.values()) == {1}
+    cube = areca.open_cube(areca.search(two_sizes), bands=["red", "nir"])
+    expected = areca.stack_features(cube, split_features([bands]))
+    with rasterio.open(out) as file:
+        np.testing.assert_array_equal(file.read(), expected.values)
+
+
+def test_blocks_go_in_strips_whose_cells_are_kept(two_sizes, tmp_path, monkeypatch):
+    """A row of all blocks would push out of memory what the next row wants."""
+    room = 2 * 4 * (128 + 64) * (4 * 128 + 64)
+    monkeypatch.setattr(imagery_module, "KEPT_BYTES", room)
+    monkeypatch.setattr(featuring, "THREADS", 1)
+    counts = []
+    for strip in (Imagery.strip_px, lambda *_: None):
+        monkeypatch.setattr(warp, "CELLS", KeptCells(room))
+        monkeypatch.setattr(Imagery, "strip_px", strip)
+        words = (two_sizes, "--bands", "std(nir, 9),red", "--overwrite", "--out")
+        found = warps_of(monkeypatch, *words, tmp_path / "out.tif")
+        counts.append(found.total() / len(found))
+    assert counts[0] < 1.2 < counts[1]
 
 
 def test_what_there_is_is_listed_a_line_each(capsys):

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from affine import Affine
-from odc.geo.geobox import GeoBox
-
 from areca.catalog import (
     CubeOptions,
     open_cube,
@@ -16,6 +13,7 @@ from areca.catalog import (
     write_cube,
     write_overviews,
 )
+from areca.errors import InputError
 from areca.tiles import cube_geobox
 from areca_pipelines.masking import mask_of
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     import pystac
     import xarray as xr
+    from odc.geo.geobox import GeoBox
 
     from areca.catalog.options import TimeMode
 
@@ -75,34 +74,51 @@ def make_cube(
         datetime=request.datetime,
         max_cloud=request.max_cloud,
     )
-    cube = _whole_shards(items, request)
+    cube = _cube_of(items, request, out)
     write_cube(cube, out, progress=progress)
     if overviews:
         write_overviews(out)
     return read_cube(out)
 
 
-def _whole_shards(items: Sequence[pystac.Item], request: CubeRequest) -> xr.DataArray:
-    """Return the cube, grown to whole chunks of its grid: a chunk is then a shard."""
+def _cube_of(
+    items: Sequence[pystac.Item], request: CubeRequest, out: str | Path
+) -> xr.DataArray:
+    """Return the cube that is wanted, in chunks that are shards of its store.
+
+    Later dates may lie on another grid of their own: they come to that of the store.
+    """
     how: dict[str, Any] = {
         "bands": list(request.bands),
         "mask": [mask_of(text) for text in request.masks] or None,
-        "options": CubeOptions(time=request.time),
+        "options": CubeOptions(time=request.time, chunks_from="corner"),
     }
     cube = open_cube(
         items, aoi=request.aoi, crs=request.crs, resolution=request.resolution, **how
     )
-    edge = how["options"].chunk_px
-    # The first chunk of a crop is what the grid leaves of it.
-    up, left = (_lacks(cube.chunksizes[dim], edge) for dim in ("y", "x"))
-    if not up and not left:
+    there = _place_of(out)
+    if there is None or there == cube_geobox(cube):
         return cube
-    place = cube_geobox(cube)
-    shape = (place.shape[0] + up, place.shape[1] + left)
-    grown = GeoBox(shape, place.affine * Affine.translation(-left, -up), place.crs)
-    return open_cube(items, geobox=grown, **how)
+    is_free = request.crs is None and request.resolution is None
+    if is_free and (request.aoi is None or _is_about(there, cube_geobox(cube))):
+        return open_cube(items, geobox=there, **how)
+    return cube
 
 
-def _lacks(sizes: Sequence[int], edge: int) -> int:
-    """Return how many pixels the first of several chunks is short."""
-    return edge - sizes[0] if len(sizes) > 1 else 0
+def _place_of(out: str | Path) -> GeoBox | None:
+    """Return the pixels of the cube that a store holds; None where there is none."""
+    try:
+        return cube_geobox(read_cube(out))
+    except InputError:
+        return None
+
+
+def _is_about(one: GeoBox, other: GeoBox) -> bool:
+    """Return whether two windows are pixels around the same ground."""
+    if one.crs is None or other.crs is None:
+        return False
+    if one.crs != other.crs:
+        other = other.to_crs(one.crs)
+    pixel = max(*map(abs, one.resolution.xy), *map(abs, other.resolution.xy))
+    ends = zip(one.boundingbox.bbox, other.boundingbox.bbox, strict=True)
+    return all(abs(here - there) <= 2 * pixel for here, there in ends)

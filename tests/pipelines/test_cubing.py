@@ -51,7 +51,7 @@ def catalog(tmp_path):
     return write
 
 
-def test_a_crop_is_grown_to_whole_shards_of_the_grid(tmp_path, capsys):
+def test_a_crop_has_its_own_pixels_in_whole_shards(tmp_path, capsys):
     scene = write_scene(tmp_path / "a.tif", draw(3, 40, 5000))
     whole = areca.open_cube(areca.search(scene), bands=["red", "green", "blue"])
     box = whole.isel(x=slice(1500, 4500)).rio.transform_bounds("EPSG:4326")
@@ -62,9 +62,9 @@ def test_a_crop_is_grown_to_whole_shards_of_the_grid(tmp_path, capsys):
     assert call(*words) == 0
 
     cube = areca.read_cube(out)
-    assert cube.chunksizes["x"][:-1] == (2048, 2048)
-    first = (cube.x.values[0] - whole.x.values[0]) / 2
-    assert first % 2048 == 0
+    assert cube.chunksizes["x"][0] == 2048
+    wanted = areca.open_cube(areca.search(scene), bands=["red"], aoi=area)
+    assert cube_geobox(cube) == cube_geobox(wanted)
     same = whole.sel(band=["red", "blue"], x=cube.x)
     np.testing.assert_array_equal(cube, same)
     assert cube_geobox(cube).crs == cube_geobox(whole).crs
@@ -96,9 +96,58 @@ def test_layers_a_day_without_clouds_become_more_with_later_dates(tmp_path, cata
     assert not (cube == cube.rio.nodata)[:, :, 30:, :].any()
 
 
+@pytest.fixture
+def shifted(tmp_path):
+    """A catalogue of two dates whose grids are half a pixel apart."""
+    items = []
+    for when, shift in (("2024-05-01", 0.0), ("2024-06-01", 0.5)):
+        transform = WIDE * Affine.translation(shift, shift)
+        pixels = draw(2, 300, 400, seed=int(shift * 2))
+        path = write_scene(
+            tmp_path / f"{when}.tif", pixels, nodata=0, transform=transform
+        )
+        items.append(make_item(path, when=when, names=["red", "nir"]))
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps(pystac.ItemCollection(items).to_dict()))
+    return path
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_a_later_date_of_another_grid_comes_to_that_of_the_store(
+    tmp_path, shifted, capsys, crop
+):
+    out = tmp_path / "c.zarr"
+    words = ["cube", shifted, "--bands", "red", "--time", "day", "--out", out]
+    if crop:
+        first = areca.open_cube(areca.search(shifted)[-1:], bands=["red"])
+        part = first.isel(y=slice(50, 250), x=slice(30, 333))
+        box = ",".join(map(str, part.rio.transform_bounds("EPSG:4326")))
+        words += ["--aoi", box]
+    assert call(*words, "--datetime", "2024-05") == 0
+    grid = cube_geobox(areca.read_cube(out))
+
+    assert call(*words, "--datetime", "2024-06") == 0
+
+    cube = areca.read_cube(out)
+    assert cube_geobox(cube) == grid
+    wanted = areca.open_cube(
+        areca.search(shifted),
+        bands=["red"],
+        geobox=grid,
+        options=areca.CubeOptions(time="day"),
+    )
+    np.testing.assert_array_equal(cube, wanted)
+    if crop:
+        elsewhere = first.isel(y=slice(0, 90)).rio.transform_bounds("EPSG:4326")
+        words[words.index(box)] = ",".join(map(str, elsewhere))
+        assert call(*words, "--datetime", "2024-06") == 2
+        assert "holds another cube" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (["--resolution", "-5"], "must be a positive number"),
         (["--bands", "red,swir"], "swir"),
         (["--time", "week"], "time='week' is none of mosaic, each, day"),
         (["--mask", "scl:"], "--mask 'scl:' names nothing to leave out"),
@@ -130,6 +179,11 @@ def test_a_mask_may_name_its_scheme_and_must_name_what_is_dropped(
     assert call(*words, "scl@oa_fmask:snow") == 0  # its 4, all but clouds
     seen = np.argwhere(areca.read_cube(out).values[0] != 0)
     assert len(seen) == 200
+    by_value = tmp_path / "v.zarr"
+    assert (
+        call("cube", found, "--bands", "red", "--out", by_value, "--mask", "scl:4") == 0
+    )
+    np.testing.assert_array_equal(areca.read_cube(by_value), areca.read_cube(out))
     for wrong in ("scl", "image.b3"):
         assert call(*words, wrong) == 2
         assert f"write {wrong}:cloud,shadow" in " ".join(

@@ -96,8 +96,11 @@ def lazy_pixels(
     )
     # A warped chunk is made of whole cells: no cell is then warped for two chunks.
     edge = options.chunk_px if is_own else max(1, options.chunk_px // CELL_PX) * CELL_PX
-    rows = _cuts(place.row if is_own else row, place.height, edge)
-    cols = _cuts(place.col if is_own else col, place.width, edge)
+    firsts = (place.row, place.col) if is_own else (row, col)
+    if options.chunks_from == "corner":
+        edge, firsts = options.chunk_px, (0, 0)
+    rows = _cuts(firsts[0], place.height, edge)
+    cols = _cuts(firsts[1], place.width, edge)
     if len(layers) * (len(rows) - 1) * (len(cols) - 1) > MAX_CHUNKS:
         raise AoiError(
             f"a cube of {len(layers)} x {place.height} x {place.width} pixels has more "

@@ -163,6 +163,8 @@ def _reader(
         backend=options.reader,
         sign=signer_named(options.sign),
         gdal=tuple(sorted(options.gdal.items())),
+        # Cells lie where the grid has them; chunks that do not share some.
+        keeps_cells=options.chunks_from == "corner",
     )
 
 

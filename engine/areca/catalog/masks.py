@@ -66,7 +66,11 @@ class Mask:
                 f"drop must be a list of names or values, got {self.drop!r}; for "
                 "example drop=['cloud', 'shadow']"
             )
-        object.__setattr__(self, "drop", tuple(self.drop))
+        drop = (
+            int(one) if isinstance(one, str) and one.isdecimal() else one
+            for one in self.drop
+        )
+        object.__setattr__(self, "drop", tuple(drop))
         scheme = self.known_scheme()
         if scheme is not None:
             self.check_names(scheme)
@@ -86,7 +90,7 @@ class Mask:
         for name in self.names:
             if name not in known:
                 near = get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = f"; did you mean {near[0]!r}?" if near else "."
                 raise InputError(
                     f"{self.band!r} does not tell {name!r}{hint} It tells "
                     f"{', '.join(sorted(known))}"

@@ -48,6 +48,9 @@ class CubeOptions:
             `{"AWS_REQUEST_PAYER": "requester"}`. Secrets belong in the environment of
             the workers instead.
         chunk_px: Edge of a Dask chunk.
+        chunks_from: `grid`: chunks lie where the grid has them, and the first of a crop
+            is what is left of it; each pixel of a file is then decoded for one chunk.
+            `corner`: the first chunk is whole, as the shards of a Zarr cube.
     """
 
     time: TimeMode = "mosaic"
@@ -57,6 +60,7 @@ class CubeOptions:
     sign: Signer | Literal["planetary-computer"] | None = None
     gdal: Mapping[str, str] = field(default_factory=dict)
     chunk_px: int = 2048
+    chunks_from: Literal["grid", "corner"] = "grid"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -87,6 +91,10 @@ class CubeOptions:
             raise InputError(
                 f"{secrets} may be secret, and all options travel in the graph; set "
                 "them as environment variables of the workers"
+            )
+        if self.chunks_from not in {"grid", "corner"}:
+            raise InputError(
+                f"chunks_from={self.chunks_from!r} is none of grid, corner"
             )
         if self.chunk_px < 1:
             raise InputError(f"chunk_px must be at least 1, got {self.chunk_px}")

@@ -67,16 +67,14 @@ def target_grid(
         if crs is not None or resolution is not None:
             raise InputError("geobox says CRS and resolution already; leave them out")
         return _around(geobox, scenes)
-    if resolution is not None and not (
-        math.isfinite(resolution) and abs(resolution) > 0
-    ):
+    if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
         raise GridError(f"resolution must be a positive number, got {resolution}")
     wanted = None if crs is None else _named(crs)
     own = _own_grid(scenes, wanted, resolution)
     if own is not None:
         return own
     name = wanted or _default_crs(scenes)
-    pixel = abs(resolution) if resolution is not None else _default_pixel(scenes, name)
+    pixel = resolution if resolution is not None else _default_pixel(scenes, name)
     return _snapped(scenes, name, pixel)
 
 
@@ -141,7 +139,7 @@ def _own_grid(
         return None  # both sides of the 180th meridian, and nothing between
     pixel = (grid.affine.a, -grid.affine.e)
     if resolution is not None and any(
-        not math.isclose(abs(resolution), size, rel_tol=1e-6) for size in pixel
+        not math.isclose(resolution, size, rel_tol=1e-6) for size in pixel
     ):
         return None
     return grid

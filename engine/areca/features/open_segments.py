@@ -20,8 +20,6 @@ from areca.objects.groups import add_up, first_of_each, number_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from areca.features.components import Ids
     from areca.features.settled_segments import Settled
     from areca.features.small_segments import BlockSegments
@@ -97,7 +95,7 @@ def _that_matter(borders: Borders, end: Ids, found: Settled) -> Ids:
     every = np.arange(len(one))
     rows = every[(one != other) & (every <= np.maximum(last[one], last[other]))]
     pairs = np.minimum(one, other)[rows] * len(end) + np.maximum(one, other)[rows]
-    return rows[np.sort(np.unique(pairs, return_index=True)[1])]
+    return np.asarray(rows[np.sort(np.unique(pairs, return_index=True)[1])])
 
 
 def merge_open(parts: Sequence[OpenSegments], least: int) -> Names:
@@ -119,7 +117,9 @@ def merge_open(parts: Sequence[OpenSegments], least: int) -> Names:
     pixels, opened = np.full(len(ids), least), np.zeros(len(ids), np.int64)
     pixels[at], opened[at] = nodes[:, 1], nodes[:, 2]
     filled[:, 0] = np.searchsorted(ids, filled[:, 0])
-    ends = np.searchsorted(ids, ends[_in_order([part.borders for part in parts])])
+    borders = Borders.together([part.borders for part in parts])
+    order = np.lexsort((borders.other, borders.one, borders.weight))
+    ends = np.searchsorted(ids, ends[order])
     groups = _joined(ends, pixels, opened, filled, least)
     one, other = np.searchsorted(ids, called.T)
     whole = number_groups(int(groups.max(initial=-1)) + 1, groups[one], groups[other])
@@ -128,13 +128,6 @@ def merge_open(parts: Sequence[OpenSegments], least: int) -> Names:
     asked[other] = True
     asked &= ids != name
     return Names(part=ids[asked], segment=name[asked])
-
-
-def _in_order(borders: Sequence[Borders]) -> NDArray[np.intp]:
-    """Return the rows of borders, the lightest first, equal ones by their segments."""
-    one = np.concatenate([each.one for each in borders])
-    other = np.concatenate([each.other for each in borders])
-    return np.lexsort((other, one, np.concatenate([each.weight for each in borders])))
 
 
 def _joined(ends: Ids, pixels: Ids, opened: Ids, filled: Ids, least: int) -> Ids:

@@ -44,7 +44,7 @@ class Settled:
     @property
     def is_open(self) -> Flags:
         """Whether a segment is part of a node."""
-        return self.node != SETTLED
+        return np.asarray(self.node != SETTLED)
 
 
 def settle(block: BlockSegments, least: int) -> Settled:

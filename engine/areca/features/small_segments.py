@@ -30,7 +30,7 @@ NO_ROW = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Borders:
-    """Borders of small segments, the lightest first, equal ones by their segments."""
+    """Borders of small segments."""
 
     one: Ids
     """The segment with the smaller id, shape (border,)."""
@@ -45,7 +45,7 @@ class Borders:
         ids: tuple[Ids, Ids],
         small: tuple[Flags, Flags],
     ) -> Borders:
-        """Return the borders between facing pixels, each once.
+        """Return the borders between facing pixels; a pair may come again.
 
         Args:
             values: Of facing pixels, shape (band, …) each, NaN where missing.
@@ -56,23 +56,27 @@ class Borders:
         differ &= small[0] | small[1]
         weight = squared_distance(values[0][:, differ], values[1][:, differ])
         one, other = ids[0][differ], ids[1][differ]
-        found = cls(np.minimum(one, other), np.maximum(one, other), weight)
-        return found.lightest()
+        return cls(np.minimum(one, other), np.maximum(one, other), weight)
 
     @classmethod
     def together(cls, parts: Sequence[Borders]) -> Borders:
-        """Return borders of several places in one order; a pair may come again.
+        """Return borders of several places.
 
         Args:
             parts: At least one.
         """
-        one = np.concatenate([part.one for part in parts])
-        other = np.concatenate([part.other for part in parts])
-        weight = np.concatenate([part.weight for part in parts])
-        return cls(one, other, weight).at(np.lexsort((other, one, weight)))
+        return cls(
+            np.concatenate([part.one for part in parts]),
+            np.concatenate([part.other for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+        )
 
     def lightest(self) -> Borders:
-        """Return the lightest border of each two segments, by weight and ids."""
+        """Return the lightest border of each two segments, by weight and ids.
+
+        Returns:
+            Each once, the lightest first, equal ones by their segments.
+        """
         by_pair = np.lexsort((self.weight, self.other, self.one))
         one, other = self.one[by_pair], self.other[by_pair]
         new = np.ones(len(one), bool)
@@ -123,7 +127,7 @@ class BlockSegments:
     goes_on: Flags
     """Whether one touches another block, shape (segment,)."""
     borders: Borders
-    """Between numbers of segments."""
+    """Between numbers of segments, each once, the lightest first."""
 
     @classmethod
     def of(
@@ -186,11 +190,12 @@ def borders_at(one: SmallRim, other: SmallRim, *, beside: bool) -> Borders:
         beside: Whether the other lies to the right, and not below.
     """
     side, facing = (1, 3) if beside else (2, 0)
-    return Borders.of(
+    found = Borders.of(
         (one.values[side], other.values[facing]),
         (one.ids[side], other.ids[facing]),
         (one.small[side], other.small[facing]),
     )
+    return found.lightest()
 
 
 def first_rows(count: int, one: Ids, other: Ids, rows: NDArray[np.intp]) -> Ids:

@@ -59,7 +59,8 @@ class Segments:
     cut: Meetings
     """Of the same components cut along the lines of cells."""
     merged: Names
-    """Of what small segments become, where a block alone cannot know the name."""
+    """Of what small segments become, where a block alone cannot know it: these lie
+    near the edges of blocks."""
 
 
 def _divided(

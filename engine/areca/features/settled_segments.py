@@ -1,11 +1,12 @@
 """What a block can settle of its small segments without the other blocks.
 
-A small segment that touches another block has borders there: what it takes is open. It
-can only reach, of what else lies in the block, the end of its lightest border, and what
-it may reach is open in the next round. A group of segments that has grown large takes
-nothing any more, so who joins it matters for its name alone. What stays closed until it
-is large is what the whole region would make of it, and what opens keeps near the edges:
-groups are smaller than `least` pixels while they matter, and each round doubles them.
+A small segment that touches another block has borders there, so what it takes is open.
+Of the closed groups in its block it can take one alone, at the end of its lightest
+border with them; that one is open from the next round on, and so is what joins it. A
+group that has grown large takes nothing any more, so who joins it matters for its name
+alone. What is closed until it is large becomes what the whole region would make of it.
+What opens lies near the edges of the block: groups have less than `least` pixels while
+they matter, and each round doubles them, so there are few.
 """
 
 from __future__ import annotations
@@ -81,9 +82,11 @@ def settle(block: BlockSegments, least: int) -> Settled:
         total = add_up(joined, pixels)
         large = total >= least
         first = first_of_each(group)
+        # It is handed over as it is before this round, which is still the whole of it.
         opens = (closed & (touched & ~large)[joined])[group]
         node[opens] = first[group][opens]
         opened[opens] = step
+        # With what has joined it here alone, it is large wherever else it goes on.
         full = node[first[is_open & large[joined]]]
         filled.append(np.stack([full, np.full_like(full, step)], axis=1))
         group, pixels, is_open = joined[group], total, touched & ~large

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 import areca
 from areca.errors import BandError
+from areca.features import open_segments as opened
 from areca.features import segments as module
 from areca.features import small_segments as merging
 from areca.features.components import Meetings
@@ -173,9 +174,9 @@ def test_without_the_seams_they_would(whole, monkeypatch):
 def test_without_the_borders_at_seams_they_would(sized, monkeypatch):
     """The mutation that the tests above must catch."""
     monkeypatch.setattr(module, "BLOCK_PX", 11)
-    monkeypatch.setattr(module, "_seam", lambda *_a, **_k: merging.Borders.together([
-        merging.Borders(*[np.empty(0, np.int64)] * 3, (np.empty(0, np.int64),) * 2)
-    ]))  # fmt: skip
+    seen = opened.OpenSegments.at_seam
+    none = merging.Borders(*[np.empty(0, np.int64)] * 3)
+    monkeypatch.setattr(opened.OpenSegments, "at_seam", lambda _borders: seen(none))
     assert not sized.identical(named(drawn_cube(), SIZED))
 
 

@@ -84,24 +84,36 @@ class Rim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meetings:
-    """Components of blocks that go on in another block."""
+class Names:
+    """What is called otherwise in the whole than in a block."""
 
     part: Ids
-    """Id of a component, as its block alone sees it, growing, shape (part,)."""
+    """Id in a block, growing, shape (part,)."""
     segment: Ids
     """Id of the whole that it belongs to, shape (part,)."""
-    pixels: Ids
-    """Pixels of that whole, shape (part,)."""
 
     def renamed(self, ids: Ids) -> Ids:
         """Return the ids of wholes.
 
         Args:
-            ids: Of components, any shape.
+            ids: Of a block, any shape.
         """
         place, known = self._find(ids)
         return np.where(known, self.segment[place], ids) if len(self.part) else ids
+
+    def _find(self, ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        last = max(len(self.part) - 1, 0)
+        place = np.minimum(np.searchsorted(self.part, ids), last)
+        known = self.part[place] == ids if len(self.part) else np.zeros(ids.shape, bool)
+        return place, known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meetings(Names):
+    """Components of blocks that go on in another block."""
+
+    pixels: Ids
+    """Pixels of that whole, shape (part,)."""
 
     def sizes(self, ids: Ids, pixels: Ids) -> Ids:
         """Return the pixels of wholes.
@@ -112,12 +124,6 @@ class Meetings:
         """
         place, known = self._find(ids)
         return np.where(known, self.pixels[place], pixels) if len(self.part) else pixels
-
-    def _find(self, ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        last = max(len(self.part) - 1, 0)
-        place = np.minimum(np.searchsorted(self.part, ids), last)
-        known = self.part[place] == ids if len(self.part) else np.zeros(ids.shape, bool)
-        return place, known
 
 
 def components(values: Values, window: Window, rule: Rule, *, cut: bool = False) -> Ids:

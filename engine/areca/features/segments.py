@@ -19,6 +19,7 @@ from areca.features.blocks import BLOCK_PX, StagedBlocks
 from areca.features.components import (
     MISSING,
     Meetings,
+    Names,
     Rule,
     components,
     meetings_at,
@@ -26,7 +27,14 @@ from areca.features.components import (
     unite,
 )
 from areca.features.lineage import traced_all
-from areca.features.small_segments import Borders, borders_at, borders_in, merge_small
+from areca.features.open_segments import OpenSegments, merge_open
+from areca.features.settled_segments import settle
+from areca.features.small_segments import (
+    BlockSegments,
+    SmallRim,
+    borders_at,
+    inner_sides,
+)
 from areca.tiles import cube_geobox, require_one_date
 
 if TYPE_CHECKING:
@@ -34,7 +42,6 @@ if TYPE_CHECKING:
 
     from areca.features.components import Ids, Rim, Values
     from areca.features.segment_options import SegmentOptions
-    from areca.features.small_segments import SmallRim
     from areca.tiles import Window
 
 
@@ -51,8 +58,9 @@ class Segments:
     whole: Meetings
     cut: Meetings
     """Of the same components cut along the lines of cells."""
-    merged: Meetings
-    """What small segments become."""
+    merged: Names
+    """Of what small segments become, where a block alone cannot know it: these lie
+    near the edges of blocks."""
 
 
 def _divided(
@@ -89,6 +97,7 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
     seams = blocks.seams(rims, meetings_at, rule)
     at_edges = [delayed(_at_edges, pure=False)(rim) for line in rims for rim in line]
     edges, pairs = compute(at_edges, seams)
+    none = np.empty(0, np.int64)
     found = Segments(
         options=options,
         bands=tuple(str(name) for name in cube.band.values),
@@ -96,19 +105,15 @@ def fit_segments(cube: xr.DataArray, options: SegmentOptions) -> Segments:
         block_px=BLOCK_PX,
         whole=unite([whole for whole, _ in pairs], [whole for whole, _ in edges]),
         cut=unite([cut for _, cut in pairs], [cut for _, cut in edges]),
-        merged=unite([], []),
+        merged=Names(part=none, segment=none),
     )
     least = options.min_segment_size
     if least == 1:
         return found
     looks: list[list[Any]] = blocks.each(_look, rule, delayed(found, traverse=False))
-    borders = [look[0] for line in looks for look in line]
-    borders += blocks.seams(
-        [[look[1] for look in line] for line in looks], _seam, least
-    )
-    return replace(
-        found, merged=merge_small(Borders.together(compute(*borders)), least)
-    )
+    left = [look[0] for line in looks for look in line]
+    left += blocks.seams([[look[1] for look in line] for line in looks], _seam)
+    return replace(found, merged=merge_open(compute(*left), least))
 
 
 def segment(cube: xr.DataArray, segments: Segments) -> xr.DataArray:
@@ -155,21 +160,29 @@ def _at_edges(rim: Rim) -> tuple[tuple[Ids, Ids], tuple[Ids, Ids]]:
 
 def _look(
     values: Values, window: Window, rule: Rule, segments: Segments
-) -> tuple[Borders, SmallRim]:
-    """Return the borders of small segments in a block, and its edges."""
+) -> tuple[OpenSegments, SmallRim]:
+    """Return what a block leaves open of its small segments, and its edges."""
+    least = segments.options.min_segment_size
     ids, pixels = _settled(values, window, rule, segments)
-    return borders_in(values, ids, pixels, segments.options.min_segment_size)
+    inside = inner_sides(window, rule.whole)
+    block = BlockSegments.of(values, ids, pixels, least, inside)
+    return OpenSegments.in_block(block, least), SmallRim.of(values, ids, pixels, least)
 
 
-def _seam(
-    one: SmallRim, other: SmallRim, _line: int, least: int, *, beside: bool
-) -> Borders:
-    return borders_at(one, other, least, beside=beside)
+def _seam(one: SmallRim, other: SmallRim, _line: int, *, beside: bool) -> OpenSegments:
+    return OpenSegments.at_seam(borders_at(one, other, beside=beside))
 
 
 def _named(values: Values, window: Window, rule: Rule, segments: Segments) -> Ids:
     """Return the segments of a block."""
-    return segments.merged.renamed(_settled(values, window, rule, segments)[0])
+    ids, pixels = _settled(values, window, rule, segments)
+    least = segments.options.min_segment_size
+    if least == 1:
+        return ids
+    inside = inner_sides(window, rule.whole)
+    block = BlockSegments.of(values, ids, pixels, least, inside)
+    names = segments.merged.renamed(block.part[settle(block, least).group])
+    return np.append(names, MISSING)[block.number]
 
 
 def _settled(

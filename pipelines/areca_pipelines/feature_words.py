@@ -45,6 +45,12 @@ def print_written(written: Written, sheet: Path | None = None) -> None:
         OUT.print(f"warped  to {written.warped_to}", markup=False)
     if len(written.dates) > 1:
         OUT.print(_told(written.dates), markup=False)
+    if written.undated:
+        OUT.print(
+            f"undated {len(written.undated):,} items lie over each other by name, "
+            f"{written.undated[0]} on top; a catalogue can tell dates",
+            markup=False,
+        )
     OUT.print(f"file    {written.path}", markup=False)
     if sheet is not None:
         OUT.print(f"sheet   {sheet}", markup=False)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
 from areca.catalog import (
     Imagery,
     acquisitions_of,
@@ -42,6 +45,8 @@ class FeatureWork:
     lattice: Lattice
     whole: Window
     """What is written of the imagery, absolute pixels."""
+    geobox: GeoBox
+    """The same, to the last digit of the imagery's own origin."""
 
     @classmethod
     def of(
@@ -108,6 +113,7 @@ class FeatureWork:
             stack=stack,
             lattice=lattice,
             whole=whole,
+            geobox=_cut(geobox, whole, lattice),
         )
 
     @property
@@ -126,6 +132,13 @@ class FeatureWork:
             end if start == end else f"{start}/{end}"
             for start, end in dict.fromkeys(days)
         )
+
+    @property
+    def undated(self) -> tuple[str, ...]:
+        """Return the items without a date, in order; none where there is but one."""
+        tops = [one.parts[0] for one in self.imagery.found]
+        names = tuple(scene.id for scene in tops if not scene.end)
+        return names if len(tops) > 1 else ()
 
     def blocks(self) -> Iterator[Window]:
         """Yield blocks that hold whole tiles of the file, strip by strip."""
@@ -153,3 +166,11 @@ class FeatureWork:
         pixels = with_nan(seen.pixels, seen.valid)
         block = placed(block_array(pixels, self.present), self.lattice, padded)
         return self.stack(block).to_numpy()
+
+
+def _cut(geobox: GeoBox, window: Window, lattice: Lattice) -> GeoBox:
+    """Return a window of a grid; a lattice would round its origin to 1/1024 pixel."""
+    corner = lattice.window(geobox)
+    shift = Affine.translation(window.col0 - corner.col0, window.row0 - corner.row0)
+    shape = (window.height, window.width)
+    return GeoBox(shape, geobox.affine * shift, geobox.crs)

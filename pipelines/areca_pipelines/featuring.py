@@ -51,6 +51,8 @@ class Written:
     """The grid that the imagery was warped to; empty where it was read as it is."""
     dates: tuple[str, ...] = ()
     """Dates of the imagery, the newest, which is on top, first; empty if not known."""
+    undated: tuple[str, ...] = ()
+    """Items without a date, where there are several; the first is on top."""
 
 
 def write_features(
@@ -123,6 +125,7 @@ def write_features(
         path=target,
         warped_to=work.warped_to,
         dates=work.dates,
+        undated=work.undated,
     )
 
 
@@ -146,11 +149,10 @@ def _folder_beside(target: Path) -> TemporaryDirectory[str]:
 
 def _write_plain(work: FeatureWork, path: Path) -> None:
     """Stream the blocks into a tiled GeoTIFF."""
-    geobox = work.lattice.geobox(work.whole)
     profile = {
         "driver": "GTiff", "height": work.whole.height, "width": work.whole.width,
-        "count": len(work.stack.bands), "dtype": "float32", "crs": str(geobox.crs),
-        "transform": geobox.affine, "nodata": float("nan"), "tiled": True,
+        "count": len(work.stack.bands), "dtype": "float32", "crs": str(work.geobox.crs),
+        "transform": work.geobox.affine, "nodata": float("nan"), "tiled": True,
         "blockxsize": TILE_PX, "blockysize": TILE_PX, "compress": "deflate",
         "zlevel": 1, "predictor": 3, "bigtiff": "if_safer", "interleave": "band",
     }  # fmt: skip

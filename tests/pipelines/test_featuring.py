@@ -1,6 +1,7 @@
 """`areca features`: imagery on disk to one named GeoTIFF, block by block."""
 
 from collections import Counter
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -53,6 +54,34 @@ def test_the_file_equals_the_lazy_stack_and_is_a_cog(scene, tmp_path, monkeypatc
         assert np.isnan(file.nodata)
         np.testing.assert_array_equal(file.read(), expected.values)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "scene.tif"]
+
+
+def test_the_origin_is_that_of_the_file_to_the_last_digit(tmp_path):
+    """Of a grid that lies anywhere, not at a round part of a pixel."""
+    transform = Affine(10.0013, 0, 465181.0522318204, 0, -10.0013, 5093245.31118)
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", width=60, height=50, count=2,
+        dtype="uint8", crs="EPSG:32633", transform=transform,
+    ) as file:  # fmt: skip
+        file.write(np.ones((2, 50, 60), np.uint8))
+        file.descriptions = ("B04", "Red")
+
+    assert (
+        run(tmp_path / "a.tif", "--bands", "B04,red", "--out", tmp_path / "o.tif") == 0
+    )
+
+    with rasterio.open(tmp_path / "o.tif") as file:
+        assert file.transform == transform
+        assert file.descriptions == ("B04", "red")
+
+
+def test_undated_files_over_each_other_are_told(scene, tmp_path, capsys):
+    copy(scene, tmp_path / "another.tif")
+    assert run(tmp_path, "--bands", "red", "--out", tmp_path / "out.tif") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "undated 2 items lie over each other by name, another on top" in told
+    assert run(scene, "--bands", "red", "--out", tmp_path / "one.tif") == 0
+    assert "items lie over each other" not in capsys.readouterr().out
 
 
 def test_terrain_of_a_file_of_heights_needs_no_name(tmp_path):

@@ -24,6 +24,7 @@ from areca.catalog.hrefs import (
     reach_of,
     redact,
 )
+from areca.catalog.roles import COMMON_NAMES
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ UNDATED = {"areca:datetime_source": "placeholder"}
 _NAMED_BY = "areca:bands_named_by"
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 """That datetime."""
-_COMMON = frozenset({"red", "green", "blue", "nir", "pan", "coastal", "rededge"})
 _EDGE_POINTS = 16
 """Points along each side of a footprint, since sides bend between two CRSs."""
 
@@ -241,7 +241,7 @@ def _stem(href: str) -> str:
 
 def _eo_bands(names: Iterable[str]) -> list[dict[str, str]]:
     return [
-        {"name": name, **({"common_name": name} if name in _COMMON else {})}
+        {"name": name, **({"common_name": name} if name in COMMON_NAMES else {})}
         for name in names
     ]
 

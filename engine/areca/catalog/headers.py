@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from areca.catalog.gdal import READ_FAULTS, fault_text, open_raster
 from areca.catalog.grids import crs_name, crs_shift
 from areca.catalog.hrefs import redact
+from areca.catalog.roles import COMMON_NAMES
 from areca.errors import CatalogError, ReadError
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _names(
     descriptions: tuple[str | None, ...], colours: list[str]
 ) -> tuple[tuple[str, ...], bool]:
     """Return the names of the bands, and whether they are just their colours."""
-    told = [(text or "").strip().lower() for text in descriptions]
+    told = [_name((text or "").strip()) for text in descriptions]
     if all(told) and len(set(told)) == len(told):
         return tuple(told), False
     count = len(told)
@@ -172,6 +173,11 @@ def _names(
         rest = [c if c in {"nir", "alpha"} else f"b{i}" for i, c in _from(3, colours)]
         return (*_COLOURS, *rest), True
     return tuple(f"b{index}" for index in range(1, count + 1)), False
+
+
+def _name(text: str) -> str:
+    """Return a description as a name: as it is, a common name (`Red`) in lower case."""
+    return text.lower() if text.lower() in COMMON_NAMES else text
 
 
 def _scales(file: DatasetReader) -> tuple[tuple[float, float], ...]:

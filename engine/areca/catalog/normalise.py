@@ -238,13 +238,18 @@ class _ItemReader:
         return names if len(self.headers) == before else self._named()
 
     def _named(self) -> dict[str, AssetBand]:
-        return name_bands(
+        names = name_bands(
             [
                 band
                 for key, asset in self.assets.items()
                 for band in asset_bands(key, asset, self.headers.get(key))
             ]
         )
+        if _is_bare_file(self.item, self.origin):
+            # Descriptions are written in any way: `ndvi` finds `NDVI` too.
+            for name, band in [*names.items()]:
+                names.setdefault(name.lower(), band)
+        return names
 
     def _look(self, key: str, *, only_local: bool) -> None:
         """Open the header of an asset, unless that costs a request for little.

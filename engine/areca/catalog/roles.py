@@ -16,6 +16,13 @@ SHRINK_BY_MEAN = 2.0 * 0.99
 1 % less than twice: the ratio is measured on the ground, where 10 m to 20 m can be
 1.99999."""
 
+COMMON_NAMES = frozenset({
+    "pan", "coastal", "blue", "green", "green05", "yellow", "red", "rededge",
+    "rededge071", "rededge075", "rededge078", "nir", "nir08", "nir09", "cirrus",
+    "swir16", "swir22", "lwir", "lwir11", "lwir12",
+})  # fmt: skip
+"""Common names of bands in STAC (electro-optical extension 2.0)."""
+
 _CLASSES = re.compile(
     r"scl|f_?mask|oa_fmask|cfmask|bqa|qa\d*|qa_\w+|\w+_qa|msk_\w+|lulc\w*|"
     r"land_?cover\w*|class(es|ification)?|labels?|mask|\w+_mask"

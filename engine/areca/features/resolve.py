@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from areca.catalog.roles import COMMON_NAMES
 from areca.errors import BandError
 from areca.features.arithmetic import ELEMENTWISE
 from areca.features.expression import (
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from areca.features.expression import Tree
-
-COMMON_NAMES = frozenset({
-    "pan", "coastal", "blue", "green", "green05", "yellow", "red", "rededge",
-    "rededge071", "rededge075", "rededge078", "nir", "nir08", "nir09", "cirrus",
-    "swir16", "swir22", "lwir", "lwir11", "lwir12",
-})  # fmt: skip
-"""Common names of bands in STAC (electro-optical extension 2.0)."""
 
 STAND_INS: dict[str, tuple[str, ...]] = {
     "nir": ("nir08",),

@@ -51,6 +51,13 @@ def print_written(written: Written, sheet: Path | None = None) -> None:
             f"{written.undated[0]} on top; a catalogue can tell dates",
             markup=False,
         )
+    if written.unscaled:
+        OUT.print(
+            f"numbers {', '.join(written.unscaled)} want reflectance of 0 to 1, and "
+            "these are stored whole numbers: scale the bands in a formula, or in "
+            "Python (scale_offset)",
+            markup=False,
+        )
     OUT.print(f"file    {written.path}", markup=False)
     if sheet is not None:
         OUT.print(f"sheet   {sheet}", markup=False)

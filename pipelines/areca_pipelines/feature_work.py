@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -19,12 +20,12 @@ from areca.catalog import (
 )
 from areca.errors import BandError, InputError
 from areca.features import FeatureStack, inputs_of
+from areca.features.indices import OF_REFLECTANCE
 from areca.tiles import Lattice, Window, block_array, placed, with_nan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     import pystac
     from numpy.typing import NDArray
 
@@ -132,6 +133,15 @@ class FeatureWork:
             end if start == end else f"{start}/{end}"
             for start, end in dict.fromkeys(days)
         )
+
+    @property
+    def unscaled(self) -> tuple[str, ...]:
+        """Return the indices for reflectance that are made of stored whole numbers."""
+        top = self.imagery.found[0]
+        bands = [top.band(name) for name in self.imagery.bands]
+        if any(b.is_scaled or np.dtype(b.dtype or "f4").kind == "f" for b in bands):
+            return ()
+        return tuple(name for name in self.stack.features if name in OF_REFLECTANCE)
 
     @property
     def undated(self) -> tuple[str, ...]:

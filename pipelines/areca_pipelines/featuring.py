@@ -51,6 +51,8 @@ class Written:
     """The grid that the imagery was warped to; empty where it was read as it is."""
     dates: tuple[str, ...] = ()
     """Dates of the imagery, the newest, which is on top, first; empty if not known."""
+    unscaled: tuple[str, ...] = ()
+    """Indices for reflectance of 0 to 1 that were made of stored whole numbers."""
     undated: tuple[str, ...] = ()
     """Items without a date, where there are several; the first is on top."""
 
@@ -125,6 +127,7 @@ def write_features(
         path=target,
         warped_to=work.warped_to,
         dates=work.dates,
+        unscaled=work.unscaled,
         undated=work.undated,
     )
 

@@ -75,6 +75,15 @@ def test_the_origin_is_that_of_the_file_to_the_last_digit(tmp_path):
         assert file.descriptions == ("B04", "red")
 
 
+def test_indices_for_reflectance_of_stored_numbers_are_told(scene, tmp_path, capsys):
+    assert run(scene, "--bands", "savi,ndvi", "--out", tmp_path / "out.tif") == 0
+    assert "numbers savi want reflectance" in capsys.readouterr().out
+    with rasterio.open(scene, "r+") as file:
+        file.scales = [0.004] * file.count
+    assert run(scene, "--bands", "savi,ndvi", "--out", tmp_path / "two.tif") == 0
+    assert "want reflectance" not in capsys.readouterr().out
+
+
 def test_undated_files_over_each_other_are_told(scene, tmp_path, capsys):
     copy(scene, tmp_path / "another.tif")
     assert run(tmp_path, "--bands", "red", "--out", tmp_path / "out.tif") == 0

@@ -103,8 +103,10 @@ def lazy_pixels(
     cols = _cuts(firsts[1], place.width, edge)
     if len(layers) * (len(rows) - 1) * (len(cols) - 1) > MAX_CHUNKS:
         raise AoiError(
-            f"a cube of {len(layers)} x {place.height} x {place.width} pixels has more "
-            f"than {MAX_CHUNKS} chunks; use a smaller area, or areca run for a region"
+            f"a cube of {len(layers)} x {place.height} x {place.width} pixels (of "
+            f"{reader.lattice.pixel_x:g} in the unit of {reader.lattice.crs[:40]}) has "
+            f"more than {MAX_CHUNKS} chunks; use a smaller area or larger pixels, or "
+            "areca run for a region"
         )
     told = [[[part.to_dict() for part in a.parts] for a in found] for found in layers]
     name = "areca-cube-" + tokenize(told, reader.key, str(place), edge)

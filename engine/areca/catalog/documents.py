@@ -40,6 +40,8 @@ MAX_ITEMS = 200_000
 _MAX_BYTES = 256 * 2**20
 _MAX_DOCUMENTS = 1_000_000
 _FETCH_THREADS = 8
+_LONGEST = 300
+"""Letters of another library's message that are shown."""
 
 
 class Fetcher:
@@ -125,7 +127,9 @@ class Fetcher:
 def unreadable(href: str, err: Exception) -> str:
     """Return one line on why a catalogue cannot be read, without secrets."""
     status = getattr(err, "status_code", None)
-    reason = f"HTTP {status}" if status else " ".join(redact(str(err)).split())[:200]
+    reason = f"HTTP {status}" if status else " ".join(redact(str(err)).split())
+    if len(reason) > _LONGEST:
+        reason = f"{reason[:_LONGEST].rsplit(' ', 1)[0]} …"
     return f"cannot read the catalogue {redact(href)}: {reason}. Check the address"
 
 

@@ -251,8 +251,8 @@ def _check_order(times: np.ndarray[Any, np.dtype[np.datetime64]]) -> None:
                 'each; make one layer of a day\'s items (time="day")'
             )
         raise InputError(
-            f"the date {after} comes after {before}, and dates of a stored cube must "
-            "rise; sort the cube by time, or write a new store"
+            f"the date {after} would follow {before}, and a stored cube takes dates at "
+            "its end only; sort the cube by time, or write all dates to a new store"
         )
 
 

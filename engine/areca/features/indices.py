@@ -76,6 +76,11 @@ INDICES: dict[str, BandIndex] = {
 """The indices of areca itself."""
 
 
+OF_REFLECTANCE = frozenset({"savi", "osavi", "msavi", "evi", "evi2"})
+"""Those with constants beside bands: of stored numbers (0 to 255, or 10,000) they mean
+nothing, as the constants are for reflectance of 0 to 1."""
+
+
 def find_index(name: str) -> BandIndex | None:
     """Return an index by its name; None where there is none.
 

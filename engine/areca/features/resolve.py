@@ -138,8 +138,8 @@ def _named(name: str, present: Sequence[str] | None) -> Tree:
         close = close or _nearest(name, list(spectral_indices()))
         raise BandError(
             f"there is no band or index {name!r}{close}: the cube has "
-            f"{list(present or ())}, indices are {sorted(INDICES)} and those of "
-            "spyndex (`areca features --list`). Open the cube with this band"
+            f"{list(present or ())}, and `areca features --list` names all indices. "
+            "Open the cube with this band"
         )
     if present is None:
         return index.tree

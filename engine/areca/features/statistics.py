@@ -7,7 +7,7 @@ chunks nor workers nor their order change a digit.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -59,7 +59,7 @@ class BandStatistics:
     high: float
     """Where the last bin ends. Integers of up to 16 bits have a bin each, around them;
     other numbers have `BINS` from the smallest to the largest."""
-    counts: tuple[int, ...]
+    counts: tuple[int, ...] = field(repr=False)
     """Pixels in each bin."""
     negative: int = 0
     """Pixels that are less than 0."""

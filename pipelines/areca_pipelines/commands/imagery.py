@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from areca.errors import InputError
-from areca_pipelines.commands.words import AreaOfInterest, Datetime
+from areca_pipelines.commands.words import Datetime
 
 if TYPE_CHECKING:
     from areca.catalog.options import TimeMode
@@ -130,7 +130,10 @@ def _cube(
     *,
     bands: Annotated[str, typer.Option(help="Names of bands, commas between.")],
     out: Annotated[str, typer.Option(help="Store to write: NAME.zarr, or s3://….")],
-    aoi: AreaOfInterest = None,
+    aoi: Annotated[
+        str | None,
+        typer.Option(help="W,S,E,N in degrees, or a vector file: the pixels around."),
+    ] = None,
     datetime: Datetime = None,
     collections: Annotated[
         str | None, typer.Option(help="STAC collections, commas between.")

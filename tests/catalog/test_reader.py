@@ -543,7 +543,7 @@ def test_a_failed_read_closes_what_was_opened_with_the_same_link(write_tiff):
     """A link that has expired must not answer the next tries from the shelf."""
     href = str(write_tiff("a.tif", draw(3, 20, 20)))
     handles_there = [handles._Handle(("stale", True), None) for _ in range(3)]
-    key = handles._key(href, allow_private=True)
+    key = handles.file_key(href, allow_private=True)
     for one in handles_there:
         one.key, one.file = key, rasterio.open(href)
         assert handles._shelf.take(key, 0, None) is None

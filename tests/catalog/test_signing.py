@@ -172,7 +172,7 @@ def test_an_open_file_is_lent_under_its_own_signer_only():
     keys = []
     for signer in [*signers, SasSigner(), Unhashable("a")]:
         with signing.signing(signer):
-            keys.append(handles._key(link, allow_private=False))
+            keys.append(handles.file_key(link, allow_private=False))
     assert len(set(keys)) == len(signers)
     assert keys[1] == keys[4]
     assert keys[3] == keys[5]

@@ -38,7 +38,7 @@ from areca_pipelines.masking import quality_masks
 from areca_pipelines.recipe import PACKAGE, CensusRecipe, read_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from shapely.geometry.base import BaseGeometry
 
@@ -168,10 +168,13 @@ def prepare(
         its imagery comes to one grid and touches the area.
     """
     chosen = read_recipe(recipe, CensusRecipe, settings)
+    masks = quality_masks(chosen.mask)
     model = load_model(chosen.model)
     model.verify()
     options = PredictOptions(**chosen.options.model_dump())
-    scenes, note = _scenes(chosen, ground, with_tile(model, options))
+    scenes, note = _scenes(
+        chosen, ground, with_tile(model, options), [mask.band for mask in masks]
+    )
     request = RunRequest(
         recipe=Path(recipe).stem,
         title=chosen.title,
@@ -181,7 +184,7 @@ def prepare(
         options=options,
         aoi=None if ground.aoi is None else read_aoi(ground.aoi),
         grid=AskedGrid(crs=chosen.crs, resolution=chosen.resolution),
-        masks=quality_masks(chosen.mask),
+        masks=masks,
         notes=(note,) if note else (),
     )
     _ = request.plan  # refuses what cannot be run, before any pixel is read
@@ -242,9 +245,9 @@ def plan(
 
 
 def _scenes(
-    chosen: CensusRecipe, ground: Ground, model: Model
+    chosen: CensusRecipe, ground: Ground, model: Model, quality: Iterable[str]
 ) -> tuple[list[Scene], str]:
-    """Return the imagery, and what was assumed of it."""
+    """Return the imagery with its quality bands, and what was assumed of it."""
     catalog = _catalog(chosen, ground)
     collections = chosen.collections if has_collections(catalog) else None
     found = search(
@@ -261,8 +264,7 @@ def _scenes(
             aoi=_grown(read_aoi(ground.aoi), model),
             datetime=ground.datetime,
         )
-    masks = (mask.band for mask in quality_masks(chosen.mask))
-    bands = [*dict.fromkeys([*FeatureStack(model.card.bands).inputs, *masks])]
+    bands = [*dict.fromkeys([*FeatureStack(model.card.bands).inputs, *quality])]
     taken = normalise_acquisitions(found, catalog_href=catalog, bands=bands)
     return [part for one in taken for part in one.parts], assumed_names(found)
 

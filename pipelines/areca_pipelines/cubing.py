@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from odc.geo.geom import Geometry
+
 from areca.catalog import (
     CubeOptions,
+    close_idle,
     open_cube,
+    read_aoi,
     read_cube,
     search,
+    stored_geobox,
     write_cube,
     write_overviews,
 )
-from areca.errors import InputError
 from areca.tiles import cube_geobox
 from areca_pipelines.masking import mask_of
 
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
     import pystac
     import xarray as xr
     from odc.geo.geobox import GeoBox
+    from odc.geo.geom import BoundingBox
 
+    from areca.catalog import Mask
     from areca.catalog.options import TimeMode
 
 
@@ -67,6 +73,8 @@ def make_cube(
     Raises:
         InputError: A word of the request cannot be, or the store holds another cube.
     """  # noqa: DOC502 - raised by the helpers
+    masks = [mask_of(text) for text in request.masks]
+    there = stored_geobox(out)
     items = search(
         request.catalog,
         collections=request.collections or None,
@@ -74,51 +82,59 @@ def make_cube(
         datetime=request.datetime,
         max_cloud=request.max_cloud,
     )
-    cube = _cube_of(items, request, out)
+    cube = _cube_of(items, request, masks, there)
     write_cube(cube, out, progress=progress)
+    close_idle()  # cells of warps are kept for the shards beside them
     if overviews:
         write_overviews(out)
     return read_cube(out)
 
 
 def _cube_of(
-    items: Sequence[pystac.Item], request: CubeRequest, out: str | Path
+    items: Sequence[pystac.Item],
+    request: CubeRequest,
+    masks: Sequence[Mask | str],
+    there: GeoBox | None,
 ) -> xr.DataArray:
     """Return the cube that is wanted, in chunks that are shards of its store.
 
     Later dates may lie on another grid of their own: they come to that of the store.
+
+    Args:
+        items: The imagery.
+        request: What is wanted.
+        masks: Its masks.
+        there: The pixels of the store; None where there is none yet.
     """
     how: dict[str, Any] = {
         "bands": list(request.bands),
-        "mask": [mask_of(text) for text in request.masks] or None,
+        "mask": list(masks) or None,
         "options": CubeOptions(time=request.time, chunks_from="corner"),
     }
     cube = open_cube(
         items, aoi=request.aoi, crs=request.crs, resolution=request.resolution, **how
     )
-    there = _place_of(out)
-    if there is None or there == cube_geobox(cube):
-        return cube
+    wanted = cube_geobox(cube)
     is_free = request.crs is None and request.resolution is None
-    if is_free and (request.aoi is None or _is_about(there, cube_geobox(cube))):
+    if there is None or there == wanted or not is_free:
+        return cube
+    if _is_about(wanted.boundingbox, there) or _is_area(request.aoi, there):
         return open_cube(items, geobox=there, **how)
     return cube
 
 
-def _place_of(out: str | Path) -> GeoBox | None:
-    """Return the pixels of the cube that a store holds; None where there is none."""
-    try:
-        return cube_geobox(read_cube(out))
-    except InputError:
-        return None
-
-
-def _is_about(one: GeoBox, other: GeoBox) -> bool:
-    """Return whether two windows are pixels around the same ground."""
-    if one.crs is None or other.crs is None:
+def _is_area(aoi: str | None, there: GeoBox) -> bool:
+    """Return whether the pixels of a store are those around an area."""
+    if aoi is None:
         return False
-    if one.crs != other.crs:
-        other = other.to_crs(one.crs)
-    pixel = max(*map(abs, one.resolution.xy), *map(abs, other.resolution.xy))
-    ends = zip(one.boundingbox.bbox, other.boundingbox.bbox, strict=True)
-    return all(abs(here - there) <= 2 * pixel for here, there in ends)
+    asked = Geometry(read_aoi(aoi), "EPSG:4326").to_crs(str(there.crs))
+    return _is_about(asked.boundingbox, there)
+
+
+def _is_about(box: BoundingBox, there: GeoBox) -> bool:
+    """Return whether a box is the ground of some pixels, give or take two of them."""
+    if box.crs != there.crs:
+        return False
+    slack = 2 * max(map(abs, there.resolution.xy))
+    ends = zip(box.bbox, there.boundingbox.bbox, strict=True)
+    return all(abs(here - other) <= slack for here, other in ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,12 @@ from areca.features.indices import OF_REFLECTANCE
 from areca.tiles import Lattice, Window, block_array, placed, with_nan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pystac
     from numpy.typing import NDArray
 
-    from areca.catalog import Mask
+    from areca.catalog import Mask, Scene
 
 BLOCK_PX = 1024
 """Edge of what is computed at a time, pixels; a multiple of that of a file's tiles."""
@@ -75,27 +75,13 @@ class FeatureWork:
         Raises:
             InputError: The names do not fit the bands.
             BandError: A band that is needed is not there.
-        """
+        """  # noqa: DOC502 - raised by the helpers
         scenes = normalise_items(items, catalog_href=source)
-        offered = [band.name for band in scenes[0].bands]
-        if names is not None and len(names) != len(offered):
-            raise InputError(
-                f"--names has {len(names)} names, and the imagery has the bands "
-                f"{', '.join(offered)}; give one name for each"
-            )
-        called = {name: name for name in scenes[0].elsewhere}
-        called |= dict(zip(names or offered, offered, strict=True))
+        called = _called(scenes[0], names)
         stack = FeatureStack(tuple(features))
-        try:
-            present = inputs_of(stack.features, list(called))
-        except BandError as error:
-            if names is not None:
-                raise
-            raise BandError(
-                f"{error}, or say how the bands of the file are called, in its order: "
-                "--names red,green,blue,nir"
-            ) from error
+        present = _needed(stack, called, is_named=names is not None)
         inputs = [called[name] for name in present]
+        masks = [_as_called(mask, called) for mask in masks]
         found = acquisitions_of(scenes)
         asked = [*dict.fromkeys([*inputs, *(mask.band for mask in masks)])]
         if any(name in scene.elsewhere for scene in scenes for name in asked) or masks:
@@ -184,3 +170,46 @@ def _cut(geobox: GeoBox, window: Window, lattice: Lattice) -> GeoBox:
     shift = Affine.translation(window.col0 - corner.col0, window.row0 - corner.row0)
     shape = (window.height, window.width)
     return GeoBox(shape, geobox.affine * shift, geobox.crs)
+
+
+def _as_called(mask: Mask, called: Mapping[str, str]) -> Mask:
+    """Return a mask with the file's own name of its band, and the meaning of ours."""
+    name = called.get(mask.band, mask.band)
+    if name == mask.band:
+        return mask
+    return replace(mask, band=name, scheme=mask.scheme or mask.known_scheme())
+
+
+def _called(scene: Scene, names: Sequence[str] | None) -> dict[str, str]:
+    """Return the bands of the imagery by the names that features call them.
+
+    Raises:
+        InputError: The user's names are more or fewer than the bands.
+    """
+    offered = [band.name for band in scene.bands]
+    if names is not None and len(names) != len(offered):
+        raise InputError(
+            f"--names has {len(names)} names, and the imagery has the bands "
+            f"{', '.join(offered)}; give one name for each"
+        )
+    called = {name: name for name in scene.elsewhere}
+    return called | dict(zip(names or offered, offered, strict=True))
+
+
+def _needed(
+    stack: FeatureStack, called: Mapping[str, str], *, is_named: bool
+) -> tuple[str, ...]:
+    """Return the bands that features are made of.
+
+    Raises:
+        BandError: One is not there.
+    """
+    try:
+        return tuple(inputs_of(stack.features, list(called)))
+    except BandError as error:
+        if is_named:
+            raise
+        raise BandError(
+            f"{error}, or say how the bands of the file are called, in its order: "
+            "--names red,green,blue,nir"
+        ) from error

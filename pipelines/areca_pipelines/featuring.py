@@ -104,15 +104,14 @@ def write_features(
         raise InputError(f"{target} is there; give another --out, or --overwrite")
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it first")
+    hidden = quality_masks(masks)
     configure_gdal()
     items = search(source, collections=collections, aoi=aoi, datetime=datetime)
     if not items:
         raise InputError(
             f"there is no imagery in {redact(str(source))}; check the path"
         )
-    work = FeatureWork.of(
-        items, str(source), features, names, aoi, quality_masks(masks)
-    )
+    work = FeatureWork.of(items, str(source), features, names, aoi, hidden)
     with _folder_beside(target) as place:
         plain, done = Path(place) / "plain.tif", Path(place) / "done.tif"
         with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED="NO"):

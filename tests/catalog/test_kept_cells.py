@@ -178,3 +178,18 @@ def test_a_fault_is_not_kept():
         cells.get("a", lambda: 1 / 0)
     assert cells.get("a", lambda: None) is None
     assert cells.get("a", lambda: 1 / 0) is None
+
+
+def test_what_is_made_while_all_is_forgotten_is_not_kept():
+    """It may be of a file that has been replaced meanwhile."""
+    cells, made = KeptCells(2**20), []
+
+    def make():
+        made.append(1)
+        if len(made) == 1:
+            cells.forget()
+        return np.full((4, 4), len(made), np.float32)
+
+    assert cells.get("a", make)[0, 0] == 1
+    assert cells.get("a", make)[0, 0] == 2
+    assert cells.get("a", make)[0, 0] == 2

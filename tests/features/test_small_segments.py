@@ -26,7 +26,7 @@ from areca.features.small_segments import (
 from areca.objects.groups import add_up, first_of_each, number_groups
 from areca.tiles import Window
 
-SCENE = Path("/work/shared/data/kluang_oil_palm/kluang_west.tif")
+SCENE = Path(__file__).parents[3] / "shared/data/kluang_oil_palm/kluang_west.tif"
 SIDE = 200
 ROWS, COLS = np.mgrid[:SIDE, :SIDE]
 
@@ -76,7 +76,7 @@ def patches():
 def scene():
     """A drone's image of palms."""
     if not SCENE.exists():
-        pytest.skip(f"there is no {SCENE}")
+        pytest.skip(f"the imagery {SCENE.name} of ../shared/data is not here")
     with rasterio.open(SCENE) as file:
         return file.read(1, window=Crop(2000, 2000, SIDE, SIDE)) // 4
 

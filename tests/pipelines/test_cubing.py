@@ -189,3 +189,50 @@ def test_a_mask_may_name_its_scheme_and_must_name_what_is_dropped(
         assert f"write {wrong}:cloud,shadow" in " ".join(
             capsys.readouterr().err.split()
         )
+
+
+def test_another_mask_is_another_cube(tmp_path, catalog, capsys):
+    path, out = catalog(["2024-05-01"]), tmp_path / "c.zarr"
+    words = ["cube", path, "--bands", "red", "--out", out]
+    assert call(*words, "--mask", "scl:cloud") == 0
+    assert call(*words, "--mask", "scl:cloud") == 0
+    for other in ([], ["--mask", "scl:cloud,shadow"]):
+        assert call(*words, *other) == 2
+        assert "holds another cube (masks is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_imagery_beyond_a_store_is_not_cut_off(tmp_path, shifted, capsys, beside):
+    """Neither a tile that the catalogue gains, nor dates of somewhere else."""
+    out = tmp_path / "c.zarr"
+    words = ["--bands", "red", "--time", "day", "--out", out]
+    assert call("cube", shifted, *words, "--datetime", "2024-05") == 0
+    transform = WIDE * Affine.translation(400 if beside else 9000, 0)
+    path = write_scene(
+        tmp_path / "b.tif", draw(2, 300, 400), nodata=0, transform=transform
+    )
+    when = "2024-05-01" if beside else "2024-07-01"
+    item = make_item(path, when=when, names=["red", "nir"])
+    found = pystac.ItemCollection.from_file(str(shifted)).items
+    path = tmp_path / "more.json"
+    pystac.ItemCollection([*(found if beside else []), item]).save_object(str(path))
+
+    assert call("cube", path, *words) == 2
+
+    assert "holds another cube" in capsys.readouterr().err
+    assert areca.read_cube(out).sizes["time"] == 1
+
+
+def test_a_store_whose_writer_was_killed_early_is_gone_on_with(tmp_path, shifted):
+    out = tmp_path / "c.zarr"
+    words = ["cube", shifted, "--bands", "red", "--out", out]
+    assert call(*words) == 0
+    whole = areca.read_cube(out).load()
+    group = zarr.open_group(out, mode="r+")
+    for name in ("band", "x", "y", "spatial_ref", "overviews"):
+        if name in group:
+            del group[name]
+
+    assert call(*words) == 0
+
+    np.testing.assert_array_equal(areca.read_cube(out), whole)

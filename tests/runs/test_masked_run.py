@@ -12,10 +12,13 @@ from model_families import family_card
 from worlds import quiet
 
 import areca
+from areca.catalog import Imagery, normalise_acquisitions, target_grid
 from areca.errors import InputError
 from areca.models.card_file import write_card
-from areca.runs import run_census
+from areca.runs import FinishedRun, run_census
 from areca.runtime import open_client
+from areca.tiles import with_nan
+from areca_pipelines import census, cubing, featuring
 from areca_pipelines.census import Ground, prepare
 from areca_pipelines.cli import main
 from areca_pipelines.featuring import write_features
@@ -179,9 +182,50 @@ def test_a_mask_that_hides_nothing_is_noticed(
         ("fmask:cloud", "no band ..fmask"),
     ],
 )
-def test_a_mask_that_is_none_is_named_before_anything_is_read(world, mask, says):
+def test_a_mask_that_is_none_is_named(world, mask, says):
     with pytest.raises((InputError, areca.errors.BandError), match=says):
         request_of(world, mask=mask)
+
+
+def test_a_wrong_mask_is_named_before_the_catalogue_is_asked(
+    world, tmp_path, monkeypatch
+):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("searched")
+
+    for module in (census, cubing, featuring):
+        monkeypatch.setattr(module, "search", refuse)
+    wanted = cubing.CubeRequest(catalog="a", bands=("red",), masks=("scl:",))
+    for call in (
+        lambda: request_of(world, mask="scl:"),
+        lambda: write_features("a", tmp_path / "f.tif", ["red"], masks=["scl:"]),
+        lambda: cubing.make_cube(wanted, tmp_path / "a.zarr"),
+    ):
+        with pytest.raises(InputError, match="nothing to leave out"):
+            call()
+
+
+def test_numbers_that_the_item_does_not_tell_are_read_under_a_mask_too(world, tmp_path):
+    """The item says bytes, the file has larger numbers."""
+    item = pystac.ItemCollection.from_file(str(world / "items.json"))[0].clone()
+    with rasterio.open(world / f"{item.id}.tif") as file:
+        pixels, profile = file.read().astype(np.uint16) + 1000, file.profile
+    with rasterio.open(tmp_path / "a.tif", "w", **profile | {"dtype": "uint16"}) as out:
+        out.write(pixels)
+        out.descriptions = ("red", "green", "blue")
+    item.assets["image"].href = str(tmp_path / "a.tif")
+    (found,) = normalise_acquisitions(
+        [item], catalog_href=world / "items.json", bands=["red", "scl"]
+    )
+    grid = target_grid([found.parts[0]])
+    mask = areca.Mask("scl", drop=["cloud"])
+    imagery = Imagery.of([found], ["red"], grid, masks=[mask])
+
+    seen = imagery.read(imagery.ground(found))
+
+    shown = with_nan(seen.pixels, seen.valid)[0]
+    assert np.nanmax(shown) > 1000
+    np.testing.assert_array_equal(shown[:100], pixels[0, :100])
 
 
 def test_the_command_takes_a_mask(world, capfd, tmp_path):
@@ -190,9 +234,14 @@ def test_the_command_takes_a_mask(world, capfd, tmp_path):
     with pytest.raises(SystemExit) as ended:
         main(["run", *map(str, words), "--out", str(tmp_path / "run")])
 
-    assert ended.value.code == 0, capfd.readouterr().err
+    assert ended.value.code == 0
     items = areca.read_objects(tmp_path / "run" / "objects")["item_id"]
     assert set(items) == {"old", "new"}
+    layout = FinishedRun.open(tmp_path / "run").layout
+    assert layout == request_of(world, mask="scl:cloud,shadow").plan.layout
+    shown = capfd.readouterr()
+    told = " ".join((shown.out + shown.err).split())
+    assert "left out (scl: cloud, shadow)" in told
 
 
 def test_features_take_a_mask(world, tmp_path):
@@ -207,3 +256,21 @@ def test_features_take_a_mask(world, tmp_path):
     )
     with rasterio.open(tmp_path / "f.tif") as one, rasterio.open(plain.path) as other:
         np.testing.assert_array_equal(one.read(), other.read())
+
+
+def test_a_mask_may_use_names_that_the_user_gives(world, tmp_path):
+    with rasterio.open(world / "old.tif") as file:
+        profile = file.profile | {"count": 2}
+    rng = np.random.default_rng(8)
+    pixels = rng.integers(3, 10, (2, HEIGHT, WIDTH)).astype(np.uint8)
+    with rasterio.open(tmp_path / "plain.tif", "w", **profile) as file:
+        file.write(pixels)
+    words = [tmp_path / "plain.tif", "--names", "red,scl", "--bands", "red"]
+    words += ["--mask", "scl:cloud", "--out", tmp_path / "f.tif"]
+    with pytest.raises(SystemExit) as ended:
+        main(["features", *map(str, words)])
+
+    assert ended.value.code == 0
+    hidden = np.isin(pixels[1], [8, 9])  # cloud of medium and high probability
+    with rasterio.open(tmp_path / "f.tif") as file:
+        np.testing.assert_array_equal(np.isnan(file.read(1)), hidden)

@@ -31,6 +31,7 @@ from areca.catalog.scenes import (
 from areca.catalog.search import has_collections, search
 from areca.catalog.target import target_grid
 from areca.catalog.zarr_cube import read_cube, write_cube
+from areca.catalog.zarr_layout import stored_geobox
 from areca.catalog.zarr_overviews import write_overviews
 from areca.catalog.zarr_place import write_place
 
@@ -65,6 +66,7 @@ __all__ = [
     "search",
     "select",
     "set_origin",
+    "stored_geobox",
     "target_grid",
     "window_of",
     "write_cube",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
+from shapely import to_wkb
 
 from areca.catalog.backends import reader_named
 from areca.catalog.chunks import Place, lazy_pixels
@@ -125,9 +127,23 @@ def open_cube(
     reader = _reader(steps, tuple(bands), place, masks, options)
     pixels = lazy_pixels([step.found for step in steps], reader, place, options)
     cube = _label(pixels, place, reader, found, [step.time for step in steps])
+    if told := _told(*masks):
+        cube.attrs["masks"] = told
     if again:
         cube.attrs["duplicates"] = sorted(item.id for item in again)
     return cube if aoi is None else cube.assign_attrs(cropped_to_area=True)
+
+
+def _told(quality: Sequence[Mask], area: tuple[BaseGeometry, ...] | None) -> list[str]:
+    """Return what a cube leaves out, in words that differ where that does."""
+    told = [
+        f"{mask.band}: {', '.join(map(str, mask.drop))} (as {mask.scheme})"
+        for mask in quality
+    ]
+    if area is None:
+        return told
+    digest = sha256(b"".join(to_wkb(polygon) for polygon in area)).hexdigest()
+    return [*told, f"all outside of polygons (SHA-256 {digest[:16]})"]
 
 
 def _reader(

@@ -9,10 +9,11 @@ import numpy as np
 
 from areca.catalog.acquisitions import Acquisition
 from areca.catalog.grids import grid_of
+from areca.catalog.headers import NumberTypeError
 from areca.catalog.kept_cells import KEPT_BYTES
 from areca.catalog.layers import LayerReader
 from areca.catalog.masks import with_schemes
-from areca.catalog.pixels import encoding_of
+from areca.catalog.pixels import FLOAT, encoding_of
 from areca.catalog.reader import read_mosaic
 from areca.catalog.scenes import canonical_order, check_names
 from areca.catalog.target import CELL_PX, ground_window, is_aligned
@@ -157,7 +158,10 @@ class Imagery:
             ReadError: A file could not be read, or is not what its item says.
         """  # noqa: DOC502 - raised by the readers
         if self.reader is not None:
-            return self.reader.mosaic(self.found, window)
+            try:
+                return self.reader.mosaic(self.found, window)
+            except NumberTypeError:  # other numbers than the items say
+                return replace(self.reader, encoding=FLOAT).mosaic(self.found, window)
         scenes = [one.with_bands(self.bands)[0][0] for one in self.found]
         return read_mosaic(scenes, self.bands, self.lattice.geobox(window))
 
@@ -173,9 +177,20 @@ class Imagery:
         Returns:
             Pixels, a whole number of blocks; None for any width: nothing is warped.
         """
-        if not self.is_warped:
+        if self.reader is None:
             return None
-        column = 4 * len(self.bands) * (block_px + CELL_PX)  # bytes, float32
+        names = [*self.bands, *(mask.band for mask in self.reader.masks)]
+        warped = [
+            name
+            for name in names
+            if not all(
+                is_aligned(one.with_bands([name])[0][0], self.lattice)
+                for one in self.found
+            )
+        ]
+        if not warped:
+            return None
+        column = 4 * len(warped) * (block_px + CELL_PX)  # bytes, float32
         return max(1, (KEPT_BYTES // column - CELL_PX) // block_px) * block_px
 
     def decoded_bytes(self, window: Window) -> int:

@@ -38,6 +38,7 @@ class KeptCells:
         self._bytes = 0
         self._kept: OrderedDict[Hashable, Cell] = OrderedDict()  # the oldest first
         self._making: dict[Hashable, Future[Cell]] = {}
+        self._times_forgotten = 0
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Cell]) -> Cell:
@@ -55,7 +56,7 @@ class KeptCells:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-            theirs = self._making.get(key)
+            theirs, begun = self._making.get(key), self._times_forgotten
             mine: Future[Cell] = Future()
             if theirs is None:
                 self._making[key] = mine
@@ -65,18 +66,23 @@ class KeptCells:
             cell = make()
         except BaseException as err:
             with self._lock:
-                del self._making[key]
+                if begun == self._times_forgotten:
+                    del self._making[key]
             mine.set_exception(err)
+            del mine  # the error holds this frame, which would hold the error
             raise
         with self._lock:
-            del self._making[key]
-            self._keep(key, cell)
+            if begun == self._times_forgotten:
+                del self._making[key]
+                self._keep(key, cell)
         mine.set_result(cell)
         return cell
 
     def forget(self) -> None:
-        """Keep none of them."""
+        """Keep none of them, nor those that are being made of files as they were."""
         with self._lock:
+            self._times_forgotten += 1
+            self._making.clear()
             self._kept.clear()
             self._bytes = 0
 

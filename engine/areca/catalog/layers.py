@@ -255,7 +255,15 @@ def _as_it_is(
     if ground is None or part is None:
         return np.zeros(shape, dtype), np.zeros(shape, bool)
     window = RasterWindow.from_slices(*part.slices_in(ground))
-    values, seen = read_scene(scene, bands, window, dtype, backend, every_thread=True)
+    values, seen = read_scene(
+        # Windows that are no chunks of the grid share tiles with those beside them.
+        scene,
+        bands,
+        window,
+        dtype,
+        backend,
+        every_thread=not how.keeps_cells,
+    )
     if part == place:
         return values, seen
     pixels: NDArray[Any] = np.zeros(shape, dtype)

@@ -245,9 +245,10 @@ class _ItemReader:
                 for band in asset_bands(key, asset, self.headers.get(key))
             ]
         )
-        if _is_bare_file(self.item, self.origin):
-            # Descriptions are written in any way: `ndvi` finds `NDVI` too.
-            for name, band in [*names.items()]:
+        is_bare = _is_bare_file(self.item, self.origin)
+        # Descriptions in files are written in any way: `ndvi` finds `NDVI` too.
+        for name, band in [*names.items()]:
+            if is_bare or band.asset in self.headers:
                 names.setdefault(name.lower(), band)
         return names
 

@@ -68,7 +68,10 @@ def target_grid(
             raise InputError("geobox says CRS and resolution already; leave them out")
         return _around(geobox, scenes)
     if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
-        raise GridError(f"resolution must be a positive number, got {resolution}")
+        raise GridError(
+            f"resolution must be a positive number, got {resolution}; give the edge of "
+            "a pixel in the units of the CRS"
+        )
     wanted = None if crs is None else _named(crs)
     own = _own_grid(scenes, wanted, resolution)
     if own is not None:

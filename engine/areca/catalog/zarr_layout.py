@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
+from areca.catalog.zarr_store import FACTS, ZarrStore
 from areca.errors import InputError
 from areca.tiles import cube_geobox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import xarray as xr
     from numpy.typing import NDArray
-    from odc.geo.geobox import GeoBox
 
 SHARD_PX = 2048
 """Edge of a shard where the chunks of the cube give none."""
@@ -66,6 +71,7 @@ class Layout:
             "nodata": self.nodata,
             "chunk_px": self.chunk_px,
             "shard_px": self.shard_px,
+            "masks": self.attrs.get("masks", []),
         }
 
 
@@ -122,3 +128,23 @@ def _regular(cube: xr.DataArray) -> int | None:
 
 def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def stored_geobox(
+    path: str | Path, *, storage_options: Mapping[str, Any] | None = None
+) -> GeoBox | None:
+    """Return the pixels of the cube that a store holds, or was made for.
+
+    Args:
+        path: Folder or address of the store.
+        storage_options: What fsspec needs to reach it.
+
+    Returns:
+        A window of its grid; None where there is no cube of `write_cube`.
+    """
+    store = ZarrStore(str(path), dict(storage_options or {}))
+    facts: Any = store.group().attrs.get(FACTS) if store.exists() else None
+    if facts is None:
+        return None
+    shape = tuple(facts["height and width"])
+    return GeoBox(shape, Affine(*facts["transform"]), facts["crs"])

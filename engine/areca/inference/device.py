@@ -30,11 +30,13 @@ def share_memory(device: str, sharers: int) -> None:
         device: Torch device of the options.
         sharers: Processes that use it, this one among them.
     """
-    if torch.device(device).type != "cuda":
+    ours = torch.device(device)
+    # A device that is not there is named when the model is to be loaded.
+    if ours.type != "cuda" or (ours.index or 0) >= torch.cuda.device_count():
         return
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.set_per_process_memory_fraction(
-        part_of_memory(total, sharers), torch.device(device).index
+        part_of_memory(total, sharers), ours.index
     )
 
 

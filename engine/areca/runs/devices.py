@@ -6,8 +6,11 @@ import socket
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from distributed import WorkerPlugin
+from typing_extensions import override
+
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Worker
 
 
 def sharers_of(client: Client, device: str) -> dict[str, int]:
@@ -25,6 +28,36 @@ def sharers_of(client: Client, device: str) -> dict[str, int]:
     count = Counter(places.values())
     # One that has no such device says so when it is to load the model.
     return {one: count[places.get(one)] or 1 for one in sorted(client.nthreads())}
+
+
+def divide_memory(client: Client, device: str) -> None:
+    """Let workers keep to equal parts of the GPU that they share, later ones too.
+
+    A worker that lost its device is replaced by a new process, which would not know.
+
+    Args:
+        client: Where they are.
+        device: Torch device of the options; nothing is done for a processor.
+    """
+    if device != "cpu":
+        most = max(sharers_of(client, device).values(), default=1)
+        client.register_plugin(_MemoryShare(device, most), name=_MemoryShare.name)
+
+
+class _MemoryShare(WorkerPlugin):
+    """Bounds the memory of a device that a worker may take."""
+
+    name = "areca-memory-share"
+
+    def __init__(self, device: str, sharers: int) -> None:
+        self.device, self.sharers = device, sharers
+
+    @override
+    def setup(self, worker: Worker) -> None:
+        """Bound a worker, when it starts or is told."""
+        from areca.inference.device import share_memory  # noqa: PLC0415 - torch
+
+        share_memory(self.device, self.sharers)
 
 
 def _place(device: str) -> tuple[str, str]:

@@ -97,7 +97,7 @@ class FinishedRun:
 
 
 def _grid(request: dict[str, Any], scenes: tuple[Scene, ...]) -> GeoBox:
-    """Return all of the imagery, on the grid that it was warped to if it was."""
+    """Return all of the imagery, on the grid that it was brought to if it was."""
     place = request.get("grid")
     if place is None:
         return grid_of(scenes)

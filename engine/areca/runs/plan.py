@@ -128,15 +128,21 @@ class RunPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is done to the imagery, a line each."""
-        if not self.imagery.is_warped:
-            return ()
-        grid = self.predictor.lattice
-        note = (
-            "not all imagery lies on the pixel grid of the run; it is warped to "
-            f"{grid.crs[:40]} with pixels of {grid.pixel_x:g} (crs and resolution ask "
-            "for another)"
-        )
-        return (note,)
+        grid, reader = self.predictor.lattice, self.imagery.reader
+        notes = []
+        if self.imagery.is_warped:
+            notes.append(
+                "not all imagery lies on the pixel grid of the run; it is warped to "
+                f"{grid.crs[:40]} with pixels of {grid.pixel_x:g} (crs and resolution "
+                "ask for another)"
+            )
+        if reader is not None and reader.masks:
+            told = "; ".join(
+                f"{mask.band}: {', '.join(map(str, mask.drop))}"
+                for mask in reader.masks
+            )
+            notes.append(f"pixels that a quality band shows are left out ({told})")
+        return tuple(notes)
 
     def decoded_bytes(self) -> int:
         """Return about how many bytes of pixels the run decodes."""

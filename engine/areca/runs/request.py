@@ -72,6 +72,8 @@ class RunRequest:
         """
         lattice = self.plan.predictor.lattice
         card = self.model.card
+        reader = self.plan.imagery.reader
+        masks = () if reader is None else reader.masks
         return {
             "recipe": self.recipe,
             "model": {
@@ -83,8 +85,8 @@ class RunRequest:
             "options": _asked(self.options),
             "statistics": {"mean": list(card.mean), "std": list(card.std)},
             "lattice": asdict(lattice),
-            **({"grid": _place(self.plan)} if self.plan.imagery.is_warped else {}),
-            **({"masks": [asdict(mask) for mask in self.masks]} if self.masks else {}),
+            **({} if reader is None else {"grid": _place(self.plan)}),
+            **({"masks": [asdict(one) for one in masks]} if masks else {}),
             "aoi": None if self.aoi is None else shapely.to_wkt(self.aoi, 12),
             "items": [_public(scene) for scene in self.plan.scenes],
             "software": {name: version(name) for name in ("areca", "torch")},
@@ -99,7 +101,7 @@ class RunRequest:
 
 
 def _place(plan: RunPlan) -> dict[str, Any]:
-    """Return the grid that imagery is warped to: its own does not tell it."""
+    """Return the grid that imagery is brought to, where its own does not tell it."""
     affine, shape = plan.geobox.affine, plan.geobox.shape
     return {
         "crs": plan.predictor.lattice.crs,

@@ -10,7 +10,7 @@ from areca.errors import RunError
 from areca.measures import read_objects
 from areca.runs.batch import with_kept_batch, with_measured_batch, write_batch
 from areca.runs.chains import blocks_to_add
-from areca.runs.devices import sharers_of
+from areca.runs.devices import divide_memory
 from areca.runs.folder import RunFolder, write_atomically, write_text
 from areca.runs.holes import write_holes, write_oversize
 from areca.runs.ledger import Ledger
@@ -118,26 +118,23 @@ def _check_networks(client: Client, predictor: Predictor) -> None:
     that an earlier run left open are closed first: they may have been replaced.
     """
     client.run(close_idle, on_error="ignore")
-    sharers = sharers_of(client, predictor.options.device)
+    divide_memory(client, predictor.options.device)
     checks = [
-        submit_to(client, worker, check_network, predictor, count)
-        for worker, count in sharers.items()
+        submit_to(client, worker, check_network, predictor)
+        for worker in client.nthreads()
     ]
     gather(client, checks, "the model was loaded")
 
 
-def check_network(predictor: Predictor, sharers: int = 1) -> None:
+def check_network(predictor: Predictor) -> None:
     """Load a model in this process and run it once.
 
     Args:
         predictor: The model and how to run it.
-        sharers: Processes that use its device, which they divide among them.
     """
-    # Here, because they bring torch, which only the workers need.
-    from areca.inference.device import share_memory  # noqa: PLC0415
+    # Here, because it brings torch, which only the workers need.
     from areca.inference.session import check_model  # noqa: PLC0415
 
-    share_memory(predictor.options.device, sharers)
     check_model(predictor.model, predictor.options)
 
 

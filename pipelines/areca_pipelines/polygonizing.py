@@ -119,8 +119,7 @@ def polygonize_file(
     present = _present(target)
     if present and not overwrite:
         raise InputError(
-            f"{target} is there; give another --out, or allow to replace it "
-            "(--overwrite)"
+            f"{target} exists; give another --out, or allow to replace it (--overwrite)"
         )
     table = polygonize(
         raster,

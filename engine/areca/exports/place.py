@@ -39,7 +39,7 @@ def check_target(target: str | Path, *, overwrite: bool) -> Path:
         raise InputError(f"{path} is a folder; give a file to write")
     if path.exists() and not overwrite:
         raise InputError(
-            f"{path} is there; give another file, or allow to replace it (--overwrite)"
+            f"{path} exists; give another file, or allow to replace it (--overwrite)"
         )
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {path.parent}; make it first")

@@ -1,20 +1,17 @@
 """Runs and features without clouds: what an item hides there, the next item shows."""
 
-from hashlib import sha256
-
 import numpy as np
 import pystac
 import pytest
 import rasterio
 from affine import Affine
+from bright_model import write_bright_recipe
 from catalog_rasters import make_item
-from model_families import family_card
 from worlds import quiet
 
 import areca
 from areca.catalog import Imagery, normalise_acquisitions, target_grid
 from areca.errors import InputError
-from areca.models.card_file import write_card
 from areca.runs import FinishedRun, run_census
 from areca.runtime import open_client
 from areca.tiles import with_nan
@@ -28,16 +25,6 @@ LEFT, TOP = 300_000.0, 240_000.0
 HEIGHT, WIDTH = 420, 520
 CLOUD = np.s_[120:320, 160:430]
 """Lies over several blocks of one tile; whole cells of the quality band."""
-
-NETWORK = """
-import numpy as np
-
-def load(folder, device):
-    def run(batch):
-        bright = batch.mean(axis=1)
-        return np.stack([128 - bright, bright - 128], axis=1).astype(np.float32)
-    return run
-"""
 
 
 def ground(shift):
@@ -91,19 +78,7 @@ def world(tmp_path_factory):
     collection.save_object(str(folder / "items.json"))
     (folder / "clear").mkdir()
     write(folder / "clear" / "seen.tif", seen)
-    (folder / "model").mkdir()
-    (folder / "model" / "net.py").write_text(NETWORK)
-    card = family_card(
-        "unet", {"contract": "logits"}, architecture="file", format="callable",
-        weights="net.py", bands=("red", "green", "blue"), resolution_m=PIXEL,
-        labels=("ground", "disc"), background=0,
-        sha256=sha256(NETWORK.encode()).hexdigest(),
-    )  # fmt: skip
-    write_card(card, folder / "model" / "model.json")
-    (folder / "any.toml").write_text(
-        f'kind = "census"\ntitle = "Any"\nmodel = "{folder / "model"}"\n'
-        "[options]\ntrust = true\n"
-    )
+    write_bright_recipe(folder)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,8 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from bright_model import write_bright_recipe
 from catalog_rasters import make_item
-from model_families import family_card
 from pyproj import Transformer
 from rasterio.warp import transform_bounds
 from worlds import quiet
@@ -24,7 +23,6 @@ from areca.catalog import (
     set_origin,
     target_grid,
 )
-from areca.models.card_file import write_card
 from areca.models.handle import load_model
 from areca.runs import FinishedRun, run_census
 from areca.runtime import open_client
@@ -38,16 +36,6 @@ LEFT, TOP = 166_000.0, 240_000.0
 RADIUS = 1.6
 CENTRES = [(LEFT + 5 + 6.3 * i, TOP - 4 - 6.1 * j) for i in range(12) for j in range(6)]
 """Of all discs; the western image ends within the fifth column of them."""
-
-NETWORK = """
-import numpy as np
-
-def load(folder, device):
-    def run(batch):
-        bright = batch.mean(axis=1)
-        return np.stack([128 - bright, bright - 128], axis=1).astype(np.float32)
-    return run
-"""
 
 
 def draw(path, crs, pixel, bounds, *, bands=3):
@@ -82,19 +70,7 @@ def world(tmp_path_factory):
     draw(folder / "scenes" / "west.tif", WEST, 0.25, ground)
     ground = LEFT + 24, TOP - 40, LEFT + 80, TOP
     draw(folder / "scenes" / "east.tif", EAST, 0.2, ground)
-    (folder / "model").mkdir()
-    (folder / "model" / "net.py").write_text(NETWORK)
-    card = family_card(
-        "unet", {"contract": "logits"}, architecture="file", format="callable",
-        weights="net.py", bands=("red", "green", "blue"), resolution_m=0.2,
-        labels=("ground", "disc"), background=0,
-        sha256=sha256(NETWORK.encode()).hexdigest(),
-    )  # fmt: skip
-    write_card(card, folder / "model" / "model.json")
-    (folder / "any.toml").write_text(
-        f'kind = "census"\ntitle = "Any"\nmodel = "{folder / "model"}"\n'
-        "[options]\ntrust = true\n"
-    )
+    write_bright_recipe(folder)
     return folder
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         [Scene, Sequence[SceneBand], RasterWindow],
         tuple[NDArray[Any], list[NDArray[np.bool_] | None]],
     ]
+    What = tuple[Tile, tuple[SceneBand, ...], str, ReadStored, np.dtype[Any]]
+    """What `Warp._cell` takes."""
 
 # rasterio means to silence this for arrays in memory, but threads take the filter that
 # it sets from each other (odc-geo#131).
@@ -113,29 +115,22 @@ class Warp:
             if part is None:
                 continue
             for (_, method), positions in groups.items():
-                wanted = [bands[position] for position in positions]
-                get = self._kept if keeps else self._cell
-                cell = get(tile, wanted, method, read, out.dtype)
+                wanted = tuple(bands[position] for position in positions)
+                what = tile, wanted, method, read, out.dtype
+                cell = self._kept(what) if keeps else self._cell(*what)
                 if cell is not None:
                     rows, cols = part.slices_in(window)
                     out[positions, rows, cols] = cell[:, *part.slices_in(core)]
         return out
 
-    def _kept(
-        self,
-        tile: Tile,
-        bands: Sequence[SceneBand],
-        method: str,
-        read: ReadStored,
-        dtype: np.dtype[Any],
-    ) -> Floats | None:
+    def _kept(self, what: What) -> Floats | None:
         """Return what `_cell` does, which is done once for the last cells."""
-        wanted = tile, tuple(bands), method, read, dtype
+        _, bands, *_ = what
         href = bands[0].href
         if is_array(href):  # it may be written to, and nothing of it would tell
-            return self._cell(*wanted)
+            return self._cell(*what)
         file = file_key(href, allow_private=self.scene.allow_private)
-        return CELLS.get((self, file, *wanted), lambda: self._cell(*wanted))
+        return CELLS.get((self, file, *what), lambda: self._cell(*what))
 
     def _cell(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from areca.errors import InputError
-from areca_pipelines.commands.words import Datetime
+from areca_pipelines.commands.words import AreaOfPixels, Collections, Datetime
 
 if TYPE_CHECKING:
     from areca.catalog.options import TimeMode
@@ -46,14 +46,9 @@ def _features(
         str | None,
         typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
     ] = None,
-    aoi: Annotated[
-        str | None,
-        typer.Option(help="W,S,E,N in degrees, or a vector file: the pixels around."),
-    ] = None,
+    aoi: AreaOfPixels = None,
     datetime: Datetime = None,
-    collections: Annotated[
-        str | None, typer.Option(help="STAC collections, commas between.")
-    ] = None,
+    collections: Collections = None,
     masks: Annotated[
         list[str] | None,
         typer.Option("--mask", help="BAND:kind,kind to leave out: scl:cloud,shadow."),
@@ -130,14 +125,9 @@ def _cube(
     *,
     bands: Annotated[str, typer.Option(help="Names of bands, commas between.")],
     out: Annotated[str, typer.Option(help="Store to write: NAME.zarr, or s3://….")],
-    aoi: Annotated[
-        str | None,
-        typer.Option(help="W,S,E,N in degrees, or a vector file: the pixels around."),
-    ] = None,
+    aoi: AreaOfPixels = None,
     datetime: Datetime = None,
-    collections: Annotated[
-        str | None, typer.Option(help="STAC collections, commas between.")
-    ] = None,
+    collections: Collections = None,
     max_cloud: Annotated[
         float | None, typer.Option(help="Leave out items with more clouds, percent.")
     ] = None,

@@ -20,6 +20,15 @@ AreaOfInterest = Annotated[
         "--aoi", help="W,S,E,N in degrees, or a vector file. Selects objects by centre."
     ),
 ]
+AreaOfPixels = Annotated[
+    str | None,
+    typer.Option(
+        "--aoi", help="W,S,E,N in degrees, or a vector file: the pixels around."
+    ),
+]
+Collections = Annotated[
+    str | None, typer.Option("--collections", help="STAC collections, commas between.")
+]
 Datetime = Annotated[
     str | None, typer.Option("--datetime", help="2024, or 2024-01-01/2024-06-30.")
 ]

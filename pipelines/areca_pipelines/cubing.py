@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from odc.geo.geom import Geometry
-
 from areca.catalog import (
     CubeOptions,
+    bounds_on,
     close_idle,
     open_cube,
-    read_aoi,
     read_cube,
     search,
     stored_geobox,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     import pystac
     import xarray as xr
     from odc.geo.geobox import GeoBox
-    from odc.geo.geom import BoundingBox
 
     from areca.catalog import Mask
     from areca.catalog.options import TimeMode
@@ -118,23 +115,19 @@ def _cube_of(
     is_free = request.crs is None and request.resolution is None
     if there is None or there == wanted or not is_free:
         return cube
-    if _is_about(wanted.boundingbox, there) or _is_area(request.aoi, there):
+    is_same = wanted.crs == there.crs and _is_about(wanted.boundingbox.bbox, there)
+    if is_same or _is_area(request.aoi, there):
         return open_cube(items, geobox=there, **how)
     return cube
 
 
 def _is_area(aoi: str | None, there: GeoBox) -> bool:
     """Return whether the pixels of a store are those around an area."""
-    if aoi is None:
-        return False
-    asked = Geometry(read_aoi(aoi), "EPSG:4326").to_crs(str(there.crs))
-    return _is_about(asked.boundingbox, there)
+    return aoi is not None and _is_about(bounds_on(aoi, str(there.crs)), there)
 
 
-def _is_about(box: BoundingBox, there: GeoBox) -> bool:
-    """Return whether a box is the ground of some pixels, give or take two of them."""
-    if box.crs != there.crs:
-        return False
+def _is_about(bounds: tuple[float, ...], there: GeoBox) -> bool:
+    """Return whether bounds are those of some pixels, give or take two of them."""
     slack = 2 * max(map(abs, there.resolution.xy))
-    ends = zip(box.bbox, there.boundingbox.bbox, strict=True)
+    ends = zip(bounds, there.boundingbox.bbox, strict=True)
     return all(abs(here - other) <= slack for here, other in ends)

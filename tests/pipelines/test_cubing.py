@@ -11,6 +11,7 @@ import zarr
 from affine import Affine
 from catalog_rasters import draw, make_item
 from finished_runs import call
+from rasterio.warp import transform_bounds
 
 import areca
 from areca.tiles import cube_geobox
@@ -236,3 +237,27 @@ def test_a_store_whose_writer_was_killed_early_is_gone_on_with(tmp_path, shifted
     assert call(*words) == 0
 
     np.testing.assert_array_equal(areca.read_cube(out), whole)
+
+
+def test_a_later_date_of_another_zone_comes_to_the_grid_of_the_store(tmp_path):
+    ground = 501_000, 4_990_000, 502_000, 4_991_000
+    items = []
+    for when, crs in (("2024-05-01", "EPSG:32614"), ("2024-06-01", "EPSG:32615")):
+        left, _, _, top = transform_bounds("EPSG:32614", crs, *ground)
+        transform = Affine(10, 0, round(left, -1) - 500, 0, -10, round(top, -1) + 500)
+        path = tmp_path / f"{when}.tif"
+        write_scene(path, draw(1, 250, 250), nodata=0, crs=crs, transform=transform)
+        items.append(make_item(path, when=when, names=["red"]))
+    found = tmp_path / "items.json"
+    pystac.ItemCollection(items).save_object(str(found))
+    box = ",".join(map(str, transform_bounds("EPSG:32614", "EPSG:4326", *ground)))
+    out = tmp_path / "c.zarr"
+    words = ["cube", found, "--bands", "red", "--time", "day", "--aoi", box]
+    assert call(*words, "--out", out, "--datetime", "2024-05") == 0
+    grid = cube_geobox(areca.read_cube(out))
+
+    assert call(*words, "--out", out, "--datetime", "2024-06") == 0
+
+    cube = areca.read_cube(out)
+    assert cube_geobox(cube) == grid
+    assert (cube.isel(time=1) != 0).mean() > 0.99

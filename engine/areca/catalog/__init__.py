@@ -3,7 +3,7 @@
 from areca.catalog.acquisitions import Acquisition
 from areca.catalog.aoi import read_aoi
 from areca.catalog.composite import composite
-from areca.catalog.cropping import window_of
+from areca.catalog.cropping import bounds_on, window_of
 from areca.catalog.cube import open_cube
 from areca.catalog.geotiffs import assumed_names
 from areca.catalog.grids import grid_of
@@ -45,6 +45,7 @@ __all__ = [
     "SceneBand",
     "acquisitions_of",
     "assumed_names",
+    "bounds_on",
     "canonical_order",
     "choose_bands",
     "close_idle",

@@ -40,12 +40,7 @@ def window_of(
     """
     area = read_aoi(aoi)
     west, south, east, north = area.bounds
-    there = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
-    placed = transform(
-        densified(area),
-        lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
-    )
-    left, bottom, right, top = placed.bounds
+    left, bottom, right, top = bounds_on(area, str(grid.crs))
     height, width = grid.shape
     outer = (0, 0, height, width)
     if all(map(math.isfinite, (left, bottom, right, top))):
@@ -66,3 +61,22 @@ def window_of(
             f"the items, {away:,.1f} km from the nearest. Check the order W,S,E,N"
         )
     return row, col, row_end - row, col_end - col
+
+
+def bounds_on(aoi: Aoi, crs: str) -> tuple[float, float, float, float]:
+    """Return the bounds of an area in another CRS.
+
+    Args:
+        aoi: The area, see `areca.catalog.aoi.read_aoi`.
+        crs: The CRS.
+
+    Returns:
+        Left, bottom, right and top; not finite where the CRS is not defined there.
+    """
+    there = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    placed = transform(
+        densified(read_aoi(aoi)),
+        lambda lonlat: np.column_stack(there.transform(lonlat[:, 0], lonlat[:, 1])),
+    )
+    left, bottom, right, top = placed.bounds
+    return left, bottom, right, top

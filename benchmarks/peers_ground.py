@@ -8,7 +8,7 @@ first pixel gives areca's tiles, and no tile looks beyond the file.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,11 +123,17 @@ class Case:
         row, col = (v - self.card.halo_px for v in self.origin)
         return Affine(PIXEL, 0, col * PIXEL, 0, -PIXEL, -row * PIXEL)
 
-    def aoi(self) -> shapely.Polygon:
-        """Return the ground of the cores, less what would call for other blocks."""
+    def aoi(self, across: int = 0, down: int = 0) -> shapely.Polygon:
+        """Return the ground of the cores, less what would call for other blocks.
+
+        Args:
+            across: Only as many tiles from the upper left; all when 0.
+            down: As many tiles down.
+        """
         card = self.card
         rim = card.halo_px + 2 * card.max_object_px + card.margin_px + 2
-        height, width = self.shape
+        part = replace(self, across=across or self.across, down=down or self.down)
+        height, width = part.shape
         columns, rows = [rim, width - rim], [rim, height - rim]
         steps = [(x, y) for x in columns for y in rows]
         x, y = zip(*(self.transform * step for step in steps), strict=True)

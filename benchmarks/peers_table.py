@@ -92,10 +92,12 @@ def _time_of(arm: str, runs: list[dict[str, float]]) -> str:
     """Say where the time of a run of areca went."""
     busy = [r["forward_s"] / r["processes"] / r["seconds"] for r in runs]
     read = [r["read_s"] / r["processes"] / r["seconds"] for r in runs]
+    table = [r["measured_s"] for r in runs if "measured_s" in r]
+    of_it = f", of it {spread(table)} s for the table in metres" if table else ""
     return (
         f"{arm}: its forward lanes were busy {spread(busy)} of the time, reading took "
         f"{spread(read)} of it; what no peer makes took "
-        f"{spread([r['after_s'] for r in runs])} s more"
+        f"{spread([r['after_s'] for r in runs])} s more{of_it}"
     )
 
 

@@ -3,10 +3,10 @@
     python benchmarks/workers.py [--rounds 5] [--tiles 8]
 
 A nanny sets MALLOC_TRIM_THRESHOLD_ for its worker, which turns off the dynamic mmap
-threshold of glibc; areca starts workers without, and asks for huge pages. "One heap"
-never maps nor returns memory. Runs over a drawn scene on the cluster that `areca run`
-starts, each arm in a process of its own (a nanny writes into the environment of its
-parent). Start-up and loading are not counted. Random weights.
+threshold of glibc; areca starts workers without, asks for huge pages, and lets heaps
+stay. "One heap" never maps nor returns memory. Runs over a drawn scene on the cluster
+that `areca run` starts, each arm in a process of its own (a nanny writes into the
+environment of its parent). Start-up and loading are not counted. Random weights.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from areca.runs.run import _check_networks
 from areca.runtime import cluster, open_client, peak_memory_bytes
 
 TRIM, TUNABLES = "MALLOC_TRIM_THRESHOLD_", cluster.TUNABLES
-HUGE = {TUNABLES: cluster.HUGE_PAGES}
+HUGE = {TUNABLES: "glibc.malloc.hugetlb=1"}
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", TRIM: "8000000000"}
 ARMS = {
-    "huge pages (areca)": HUGE,
+    "huge pages, heaps stay (areca)": {TUNABLES: cluster._tunables("")},  # noqa: SLF001
+    "huge pages": HUGE,
     "huge pages, one heap": HUGE | ONE_HEAP,
     "as glibc is": {},
     "as a nanny sets it": {TRIM: "65536"},

@@ -44,7 +44,8 @@ def test_threads_run_in_this_process():
         assert list(client.nthreads().values()) == [3]
 
 
-def test_workers_ask_for_huge_pages_and_seldom_look_after_themselves():
+def test_workers_keep_their_heaps_and_seldom_look_after_themselves(monkeypatch):
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.top_pad=4096")
     with open_client("local", workers=1) as client:
         (tunables,) = client.run(os.getenv, "GLIBC_TUNABLES").values()
         (timers,) = client.run(
@@ -54,7 +55,13 @@ def test_workers_ask_for_huge_pages_and_seldom_look_after_themselves():
             }
         ).values()
         assert list(client.nthreads().values()) == [2]
-    assert "glibc.malloc.hugetlb=1" in tunables
+    # What a user has set stays.
+    assert tunables.split(":") == [
+        "glibc.malloc.top_pad=4096",
+        "glibc.malloc.hugetlb=1",
+        "glibc.malloc.mmap_threshold=33554432",
+        "glibc.malloc.trim_threshold=1073741824",
+    ]
     assert "heartbeat" in timers
     assert (timers["tick"], timers["monitor"]) == (500, 5000)
     assert not [timer for timer in timers if "profile" in timer]

@@ -47,6 +47,8 @@ class CubeRequest:
     masks: tuple[str, ...] = ()
     """Each `BAND:kind,kind` or `BAND@scheme:kind`, what a quality band shows and is
     left out, or a vector file, outside of which all is left out."""
+    names: tuple[str, ...] | None = None
+    """Names of all bands of GeoTIFFs without a catalogue, in their order."""
 
 
 def make_cube(
@@ -78,6 +80,7 @@ def make_cube(
         aoi=request.aoi,
         datetime=request.datetime,
         max_cloud=request.max_cloud,
+        names=request.names,
     )
     cube = _cube_of(items, request, masks, there)
     write_cube(cube, out, progress=progress)

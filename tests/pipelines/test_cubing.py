@@ -73,6 +73,19 @@ def test_a_crop_has_its_own_pixels_in_whole_shards(tmp_path, capsys):
     assert [*zarr.open_group(out / "overviews").group_keys()]
 
 
+def test_bands_of_files_that_tell_none_are_named(tmp_path, capsys):
+    scene = write_scene(tmp_path / "a.tif", draw(4, 30, 50), photometric="minisblack")
+    words = ["cube", scene, "--bands", "nir,red", "--out", tmp_path / "a.zarr"]
+
+    assert call(*words, "--names", "blue,green,red,nir") == 0
+
+    cube = areca.read_cube(tmp_path / "a.zarr")
+    with rasterio.open(scene) as file:
+        np.testing.assert_array_equal(cube, file.read([4, 3]))
+    assert call(*words, "--names", "blue,red") == 2
+    assert "'a' has 4 bands" in capsys.readouterr().err
+
+
 def test_layers_a_day_without_clouds_become_more_with_later_dates(tmp_path, catalog):
     out = tmp_path / "c.zarr"
     words = ["--bands", "red,nir", "--time", "day", "--mask", "scl:cloud"]

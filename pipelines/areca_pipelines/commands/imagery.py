@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from areca.errors import InputError
-from areca_pipelines.commands.words import AreaOfPixels, Collections, Datetime
+from areca_pipelines.commands.words import AreaOfPixels, Collections, Datetime, Names
 
 if TYPE_CHECKING:
     from areca.catalog.options import TimeMode
@@ -42,10 +42,7 @@ def _features(
         typer.Option(help="Bands, indices, functions, formulas; commas between."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="GeoTIFF to write.")] = None,
-    names: Annotated[
-        str | None,
-        typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
-    ] = None,
+    names: Names = None,
     aoi: AreaOfPixels = None,
     datetime: Datetime = None,
     collections: Collections = None,
@@ -125,6 +122,7 @@ def _cube(
     *,
     bands: Annotated[str, typer.Option(help="Names of bands, commas between.")],
     out: Annotated[str, typer.Option(help="Store to write: NAME.zarr, or s3://….")],
+    names: Names = None,
     aoi: AreaOfPixels = None,
     datetime: Datetime = None,
     collections: Collections = None,
@@ -170,6 +168,7 @@ def _cube(
         resolution=resolution,
         time=cast("TimeMode", time),
         masks=tuple(masks or ()),
+        names=tuple(split_words(names)) if names else None,
     )
     with ShardBar() as bar:
         cube = make_cube(request, out, overviews=overviews, progress=bar)

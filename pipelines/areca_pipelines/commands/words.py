@@ -32,6 +32,10 @@ Collections = Annotated[
 Datetime = Annotated[
     str | None, typer.Option("--datetime", help="2024, or 2024-01-01/2024-06-30.")
 ]
+Names = Annotated[
+    str | None,
+    typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

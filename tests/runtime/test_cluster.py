@@ -55,7 +55,8 @@ def test_workers_keep_their_heaps_and_seldom_look_after_themselves(monkeypatch):
             }
         ).values()
         assert list(client.nthreads().values()) == [2]
-    # What a user has set stays.
+    # What a user has set stays, here and there.
+    assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.top_pad=4096"
     assert tunables.split(":") == [
         "glibc.malloc.top_pad=4096",
         "glibc.malloc.hugetlb=1",

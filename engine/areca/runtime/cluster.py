@@ -213,17 +213,17 @@ def _tunables(kept: str) -> str:
 
 @contextmanager
 def _glibc_defaults() -> Iterator[None]:
-    """Hide MALLOC_TRIM_THRESHOLD_ from workers that are started inside.
+    """Hide variables of the allocator from the nannies that are started inside.
 
-    A nanny updates the environment of this process, so an earlier cluster may have
-    left the variable here, and workers inherit it.
+    A nanny prefers what the environment of this process has to what its settings say.
+    It also writes into it, so that an earlier cluster may have left them here.
     """
-    left = os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+    names = ("MALLOC_TRIM_THRESHOLD_", TUNABLES)
+    left = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
-        if left is not None:
-            os.environ["MALLOC_TRIM_THRESHOLD_"] = left
+        os.environ.update(left)
 
 
 def _check_driver() -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,20 +251,17 @@ def _scenes(
     """Return the imagery with its quality bands, and what was assumed of it."""
     catalog = _catalog(chosen, ground)
     collections = chosen.collections if has_collections(catalog) else None
-    found = search(
+    look = partial(
+        search,
         catalog,
         collections=collections or None,
-        aoi=ground.aoi,
         datetime=ground.datetime,
+        names=chosen.names or None,
     )
+    found = look(aoi=ground.aoi)
     if ground.aoi is not None:
         # Imagery beyond the area's edge belongs to what the model sees at the edge.
-        found = search(
-            catalog,
-            collections=collections or None,
-            aoi=_grown(read_aoi(ground.aoi), model),
-            datetime=ground.datetime,
-        )
+        found = look(aoi=_grown(read_aoi(ground.aoi), model))
     bands = [*dict.fromkeys([*FeatureStack(model.card.bands).inputs, *quality])]
     taken = normalise_acquisitions(found, catalog_href=catalog, bands=bands)
     return [part for one in taken for part in one.parts], assumed_names(found)

@@ -110,6 +110,9 @@ class CensusRecipe(BaseModel):
     """Built-in name or folder of the model."""
     collections: tuple[str, ...] = ()
     """STAC collections to search; not used when the catalogue is a folder or a file."""
+    names: tuple[str, ...] = ()
+    """Names of all bands of GeoTIFFs without a catalogue, in their order, in place of
+    those that the files tell."""
     catalog: str | None = None
     """Catalogue when the command names none; `package:` stands for this package."""
     crs: str | None = Field(None, coerce_numbers_to_str=True)

@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pystac
@@ -10,6 +11,7 @@ from catalog_rasters import draw, make_item
 from servers import free_port
 
 from areca.catalog import (
+    CubeOptions,
     grid_of,
     normalise_items,
     open_cube,
@@ -160,6 +162,22 @@ def test_a_geotiff_has_no_date_whatever_its_tag_and_time_say(write_tiff, tmp_pat
         ("b", "", ""),
     ]
     np.testing.assert_array_equal(cube.values, draw(1, 9, 9, seed=ord("a")))
+
+
+def test_a_date_that_a_user_gives_a_geotiff_counts(write_tiff, tmp_path):
+    for name in "ab":
+        write_tiff(f"in/{name}.tif", draw(1, 9, 9, seed=ord(name)))
+    first, second = search(tmp_path / "in", names=["red"])
+    first.datetime = datetime(2024, 6, 1, tzinfo=UTC)
+
+    each = CubeOptions(time="each")
+    cube = open_cube([first, second], bands=["red"], options=each)
+
+    dated = cube.time.values == np.datetime64("2024-06-01")
+    assert np.isnat(cube.time.values[~dated]).all()
+    np.testing.assert_array_equal(
+        cube.values[dated], draw(1, 9, 9, seed=ord("a"))[None]
+    )
 
 
 def test_geotiffs_cannot_be_filtered_by_date(write_tiff):

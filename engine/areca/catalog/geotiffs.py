@@ -58,12 +58,14 @@ def is_bare(place: str) -> bool:
 def is_undated(item: pystac.Item, origin: str) -> bool:
     """Return whether the datetime of an item is a placeholder that areca put there.
 
+    A user may have set another one since.
+
     Args:
         item: A STAC item.
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
     told = all(item.properties.get(name) == value for name, value in UNDATED.items())
-    return told and is_bare(origin)
+    return told and item.datetime == NO_DATE and is_bare(origin)
 
 
 def assumed_names(items: Iterable[pystac.Item]) -> str:
@@ -86,9 +88,10 @@ def assumed_names(items: Iterable[pystac.Item]) -> str:
     others = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
     return (
         f"{found[0].id}{others}: the file names no bands, so they are taken as "
-        f"{names}, by its colours. If they are others, describe them in the file "
-        "(rasterio: file.descriptions = ('nir', 'red', 'green')) or in a STAC item, in "
-        "Python areca.search(…, names=['nir', 'red', 'green'])"
+        f"{names}, by its colours. If they are others, name them all: in Python "
+        "areca.search(…, names=['nir', 'red', 'green']), of a run --set "
+        "names=nir,red,green, in the file (rasterio: file.descriptions), or in a STAC "
+        "item"
     )
 
 

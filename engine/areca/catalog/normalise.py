@@ -317,8 +317,9 @@ class _ItemReader:
 
 
 _NAME_THEM = (
-    "; if the file calls its bands wrongly or not at all, "
-    "areca.search(…, names=['red', 'nir']) names them in their order"
+    "; if the file calls its bands wrongly or not at all, name them all in their "
+    "order: areca.search(…, names=['red', 'nir']), in commands --names red,nir, of a "
+    "run --set names=red,nir"
 )
 
 

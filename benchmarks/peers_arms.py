@@ -1,9 +1,9 @@
 """The arms of `peers.py` that need areca, torch and rasterio alone.
 
 Each runs in a process of its own and returns seconds. The clock starts when the
-network is in memory and has run once, and when the cluster or the file is open; it
-stops when the class raster is on disk, or each object is settled. Imports, model
-files and the start of a cluster are so counted for none.
+network is in memory and has run once (areca's, over two blocks), and when the
+cluster or the file is open; it stops when the class raster is on disk, or each object
+is settled. Imports, model files and the start of a cluster are so counted for none.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import inspect
 import os
 
+import dask
 import psutil
 import pytest
 import torch
@@ -66,6 +67,16 @@ def test_workers_keep_their_heaps_and_seldom_look_after_themselves(monkeypatch):
     assert "heartbeat" in timers
     assert (timers["tick"], timers["monitor"]) == (500, 5000)
     assert not [timer for timer in timers if "profile" in timer]
+
+
+def test_settings_of_workers_do_not_stay_in_this_process(monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    key = "distributed.nanny.pre-spawn-environ"
+    told = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"}
+    with dask.config.set({key: told}), open_client("local", workers=1) as client:
+        (tunables,) = client.run(os.getenv, "GLIBC_TUNABLES").values()
+        assert "GLIBC_TUNABLES" not in os.environ
+    assert tunables.startswith("glibc.malloc.hugetlb=0:glibc.malloc.top_pad=")
 
 
 def test_a_single_process_has_a_thread_more():

@@ -62,10 +62,20 @@ def is_undated(item: pystac.Item, origin: str) -> bool:
 
     Args:
         item: A STAC item.
+        origin: Where it was found.
+    """
+    return item.datetime == NO_DATE and is_made_here(item, origin)
+
+
+def is_made_here(item: pystac.Item, origin: str) -> bool:
+    """Return whether areca made an item of imagery without a catalogue and dates.
+
+    Args:
+        item: A STAC item.
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
     told = all(item.properties.get(name) == value for name, value in UNDATED.items())
-    return told and item.datetime == NO_DATE and is_bare(origin)
+    return told and is_bare(origin)
 
 
 def assumed_names(items: Iterable[pystac.Item]) -> str:

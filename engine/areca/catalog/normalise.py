@@ -11,7 +11,7 @@ from areca.catalog.acquisitions import Acquisition, in_canonical_order
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
-from areca.catalog.geotiffs import is_undated
+from areca.catalog.geotiffs import is_made_here, is_undated
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import (
     check_href,
@@ -324,7 +324,7 @@ _NAME_THEM = (
 
 
 def _is_bare_file(item: pystac.Item, origin: str) -> bool:
-    return is_undated(item, origin) and not is_zarr(origin)
+    return is_made_here(item, origin) and not is_zarr(origin)
 
 
 def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:

@@ -34,7 +34,9 @@ Datetime = Annotated[
 ]
 Names = Annotated[
     str | None,
-    typer.Option(help="Names of the bands of a file without, e.g. red,green,blue."),
+    typer.Option(
+        help="Names of all bands of GeoTIFFs without a catalogue, as red,green,blue."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

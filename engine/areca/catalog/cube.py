@@ -136,10 +136,7 @@ def open_cube(
 
 def _told(quality: Sequence[Mask], area: tuple[BaseGeometry, ...] | None) -> list[str]:
     """Return what a cube leaves out, in words that differ where that does."""
-    told = [
-        f"{mask.band}: {', '.join(map(str, mask.drop))} (as {mask.scheme})"
-        for mask in quality
-    ]
+    told = [f"{mask.words} (as {mask.scheme})" for mask in quality]
     if area is None:
         return told
     digest = sha256(b"".join(to_wkb(polygon) for polygon in area)).hexdigest()

@@ -76,6 +76,11 @@ class Mask:
             self.check_names(scheme)
 
     @property
+    def words(self) -> str:
+        """The band and what it must not show, for people."""
+        return f"{self.band}: {', '.join(map(str, self.drop))}"
+
+    @property
     def names(self) -> list[str]:
         """What of `drop` are names."""
         return [name for name in self.drop if isinstance(name, str)]

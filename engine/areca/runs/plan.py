@@ -137,10 +137,7 @@ class RunPlan:
                 "ask for another)"
             )
         if reader is not None and reader.masks:
-            told = "; ".join(
-                f"{mask.band}: {', '.join(map(str, mask.drop))}"
-                for mask in reader.masks
-            )
+            told = "; ".join(mask.words for mask in reader.masks)
             notes.append(f"pixels that a quality band shows are left out ({told})")
         return tuple(notes)
 

@@ -202,6 +202,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("areca")
     # The form that Python itself uses, so that hasattr and tools understand it.
     message = f"module 'areca' has no attribute {name!r}"
     raise AttributeError(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -32,14 +33,26 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        print(f"areca {version('areca')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     *,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback prints it and ends
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print it."
+        ),
+    ] = False,
 ) -> None:
-    """Hold the options of the command itself; `main` reads them."""
+    """Hold the options of the command itself; `main` reads debug."""
     del debug
 
 

@@ -308,6 +308,8 @@ def _explain(error: ValidationError, form: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return f"the key {where!r} is missing; add it (see `areca recipes`)"
+    if first["type"] == "tuple_type":
+        return f'{where} is {first["input"]!r}, not a list; write {where} = ["…", "…"]'
     if first["type"] != "extra_forbidden":
         return f"{where} is {first['input']!r}: {first['msg'].lower()}"
     if where in {"aoi", "datetime", "out"}:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import geopandas as gpd
@@ -470,3 +471,12 @@ def test_measure_drops_duplicates_first_when_asked(tmp_path, capsys):
     assert ended.value.code == 0
     assert "2 objects" in capsys.readouterr().out
     assert gpd.read_parquet(out)["score"].tolist() == [0.9, 0.4]
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"areca {areca.__version__}\n"
+    assert areca.__version__ == version("areca")

@@ -2,14 +2,12 @@
 
 from hashlib import sha256
 
-import numpy as np
 import pytest
 import rasterio
 from model_families import family_card
 from worlds import PIXEL, draw_ground, write_scene
 
 from areca.models.card_file import write_card
-from areca_pipelines.census import Ground, prepare
 from areca_pipelines.cli import main
 
 NETWORK = """
@@ -56,27 +54,6 @@ def words(tmp_path):
         ]  # fmt: skip
 
     return write
-
-
-def test_bands_of_files_that_tell_none_are_named_for_a_run(words, tmp_path):
-    recipe, scene, other = str(words(3)[1]), tmp_path / "a.tif", tmp_path / "b.tif"
-    with rasterio.open(scene) as file:
-        pixels, profile = file.read(), file.profile
-    with rasterio.open(other, "w", **profile) as file:
-        file.write(pixels[::-1])
-
-    def read(path, **settings):
-        request = prepare(recipe, Ground(catalog=path), {"trust": True, **settings})
-        plan = request.plan
-        return request.notes, plan.imagery.read(plan.grid.region).pixels
-
-    (_, wanted), (assumed, turned) = read(scene), read(other)
-    notes, found = read(other, names="blue,green,red")
-
-    np.testing.assert_array_equal(found, wanted)
-    np.testing.assert_array_equal(turned, wanted[::-1])
-    assert "--set names=" in assumed[0]
-    assert not notes
 
 
 def test_a_run_that_the_check_of_the_network_refuses_leaves_no_request(

@@ -207,7 +207,7 @@ def _drawn(bands: Sequence[_Band], tile_px: int, steps: Sequence[int]) -> Image.
     told = [f"one pixel of {n} x {n} is shown" for n in sorted({*steps} - {1})]
     told += [
         f"black to white: {PERCENT[0]:g} to {PERCENT[1]:g} % of a band",
-        "red stripes: nothing known",
+        "red stripes: nothing known, or a function lacks neighbours that it needs",
     ]
     foot = _fitted("; ".join(told), font, size[0] - 2 * GAP_PX)
     pen.text((GAP_PX, size[1] - LINE_PX - 6), foot, fill=QUIET, font=font)

@@ -83,7 +83,7 @@ def _features(
             "--bands red,ndvi --out features.tif; areca features --list names them all"
         )
     wanted = split_features(bands)
-    called = split_features([names]) if names else None
+    called = split_words(names) if names else None
     if sheet is not None:
         check_sheet(sheet, overwrite=overwrite)
     written = write_features(

@@ -190,8 +190,8 @@ def print_result(result: RunResult) -> None:
     else:
         OUT.print(
             f"{len(result.blocks)} blocks ({result.resumed} resumed) in "
-            f"{result.wall_s:.1f} s, {result.forward_share:.0%} of the workers' time "
-            "in forward passes"
+            f"{result.wall_s:.1f} s; forward passes took {result.forward_share:.0%} of "
+            "the time that workers had blocks"
         )
     if (measured := result.measured_batch) is not None:
         size, reason = measured["batch_size"], measured["reason"]

@@ -1,6 +1,7 @@
 """A regional run of a segmentation: Zarr rasters, class regions, resume, areas."""
 
 import json
+import re
 from pathlib import Path
 
 import geopandas as gpd
@@ -199,3 +200,26 @@ def test_the_manifest_has_the_seam_audit_and_a_sound_run_passes(reference):
     page = (reference / "report.html").read_text()
     assert 'id="seams"' in page
     assert "seams-fail" not in page
+
+
+def test_the_report_tells_what_makes_an_object(reference, world, client, tmp_path):
+    """The threshold of the card is of detectors, that of the options is not."""
+    run_census(
+        request_of(world, threshold=0.625), tmp_path / "r", client=client,
+        progress=quiet,
+    )  # fmt: skip
+
+    page, other = ((p / "report.html").read_text() for p in (reference, tmp_path / "r"))
+    assert "none, the best class counts" in page
+    assert "none, the best class counts" not in other
+    assert ">0.625<" in other
+    assert "overlap of rivals" not in page + other
+
+
+def test_a_small_region_is_shown_enlarged(reference):
+    page = (reference / "report.html").read_text()
+    sizes = re.findall(r'<img [^>]*width="(\d+)" height="(\d+)"', page)
+
+    assert len(sizes) == 2
+    for width, height in sizes:
+        assert 320 < max(int(width), int(height)) <= 1300

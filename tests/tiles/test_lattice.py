@@ -37,6 +37,28 @@ def test_a_window_and_its_geobox_are_the_same_place(whole):
     assert window.col0 - lattice.window(whole).col0 == 20
 
 
+@pytest.mark.parametrize(
+    ("pixel", "x", "y"),
+    [
+        (5.0, 485_902.0, 5_209_248.0),
+        (0.6, 620_000.4, 4_000_000.2),
+        (0.3, 620_000.1, 4_000_000.0),
+        (0.075, 500_000.02, 4_000_000.035),
+        (15.0, 437_392.5, 3_700_007.5),
+        (0.32, 500_000.11, 4_000_000.23),
+        (1 / 3600, 13.0 - 0.5 / 3600, 46.0 + 0.5 / 3600),
+    ],
+)
+def test_common_grids_keep_their_place_to_the_last_digit(pixel, x, y):
+    whole = GeoBox((400, 500), Affine(pixel, 0, x, 0, -pixel, y), "EPSG:32633")
+    lattice = Lattice.of(whole, core_px=64)
+
+    placed = lattice.geobox(lattice.window(whole)).affine
+
+    assert placed.c == pytest.approx(x, rel=1e-15, abs=0)
+    assert placed.f == pytest.approx(y, rel=1e-15, abs=0)
+
+
 def test_pixels_and_crs_positions_are_inverse():
     lattice = Lattice.of(UTM, core_px=64)
     x, y = lattice.to_crs(np.array([0.5, 3_500_001.25]), np.array([-1_200_000.5, 2.0]))

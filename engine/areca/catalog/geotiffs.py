@@ -36,6 +36,7 @@ ENDS = (".tif", ".tiff")
 UNDATED = {"areca:datetime_source": "placeholder"}
 """Properties of an item whose datetime stands for one that is not known."""
 _NAMED_BY = "areca:bands_named_by"
+_EXAMPLE = ["red", "green", "blue", "nir"]
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 """That datetime."""
 _EDGE_POINTS = 16
@@ -124,7 +125,40 @@ def name_bands_of_files(items: Iterable[pystac.Item], names: Sequence[str]) -> N
                 "bands; give one name for each"
             )
         fields["eo:bands"] = _eo_bands(names)
-        item.properties.pop(_NAMED_BY, None)
+        item.properties[_NAMED_BY] = "user"
+
+
+def is_bare_file(item: pystac.Item, origin: str) -> bool:
+    """Return whether areca made an item of a GeoTIFF without a catalogue.
+
+    Args:
+        item: A STAC item.
+        origin: Where it was found.
+    """
+    return is_made_here(item, origin) and not is_zarr(origin)
+
+
+def naming_hint(item: pystac.Item, origin: str) -> str:
+    """Return how a user names the bands of a file, as the end of a line.
+
+    Args:
+        item: A STAC item.
+        origin: Where it was found.
+
+    Returns:
+        Empty where the user named them, or where something else tells their names.
+    """
+    if not is_bare_file(item, origin) or item.properties.get(_NAMED_BY) == "user":
+        return ""
+    count = len(item.assets["image"].extra_fields["eo:bands"])
+    more = ["…"] if count > len(_EXAMPLE) else []
+    example = [*_EXAMPLE[:count], *more]
+    listed = ",".join(example)
+    return (
+        f"; if the file calls its bands wrongly or not at all, name all {count} in "
+        f"their order: areca.search(…, names={example}), in commands --names {listed}, "
+        f"of a run --set names={listed}"
+    )
 
 
 def is_pattern(place: str) -> bool:
@@ -221,16 +255,18 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
         bbox=bbox_of(footprint),
         datetime=NO_DATE,
         properties={
-            "proj:code": header.crs if len(header.crs) < 40 else None,
-            **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
-            "proj:transform": list(header.transform),
-            "proj:shape": list(header.shape),
             **UNDATED,
             **({_NAMED_BY: "colours"} if header.named_by_colours else {}),
         },
         href=checked,
     )
     fields = {
+        # Of the asset, not of the item: a file that a user adds, such as a mask, may
+        # have pixels of its own.
+        "proj:code": header.crs if len(header.crs) < 40 else None,
+        **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
+        "proj:transform": list(header.transform),
+        "proj:shape": list(header.shape),
         "eo:bands": _eo_bands(header.names),
         "raster:bands": _raster_bands(header),
     }

@@ -115,6 +115,12 @@ class NumberTypeError(ReadError):
     """A file holds other numbers than its item says."""
 
 
+_OWN = (
+    "; correct proj:shape and proj:transform, which an asset on other pixels than its "
+    "item needs for itself"
+)
+
+
 def check_file(file: DatasetReader, scene: Scene) -> None:
     """Refuse a file that is not what its item says: it would be read out of place.
 
@@ -127,7 +133,7 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
     """
     if file.shape != scene.shape:
         raise ReadError(
-            f"the file has {file.shape} pixels, its item says {scene.shape}"
+            f"the file has {file.shape} pixels, its item says {scene.shape}{_OWN}"
         )
     here = file.transform
     if not here.is_identity:
@@ -139,7 +145,10 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
             off = max(abs(there[0] - col), abs(there[1] - row))
             if off > PLACE_TOLERANCE:
                 raise ReadError(
-                    f"the file lies {off:.3g} pixel from where its item says"
+                    f"the file lies {off:.3g} pixel from where its item says{_OWN}"
+                    if (col, row) == (0, 0)
+                    else f"the file has pixels of {here.a:.9g} x {-here.e:.9g}, its "
+                    f"item says {a:.9g} x {-e:.9g}{_OWN}"
                 )
         pixel, _, x, _, _, y = scene.transform
         crs = file.crs.to_wkt() if file.crs else scene.crs

@@ -11,13 +11,12 @@ from areca.catalog.acquisitions import Acquisition, in_canonical_order
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
-from areca.catalog.geotiffs import is_made_here, is_undated
+from areca.catalog.geotiffs import is_bare_file, is_undated, naming_hint
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import (
     check_href,
     is_array,
     is_remote,
-    is_zarr,
     reach_of,
     redact,
 )
@@ -212,20 +211,33 @@ class _ItemReader:
 
         Raises:
             BandError: A wanted band is not there.
-        """
+        """  # noqa: DOC502 - raised by _check
         names = self._named()
         if wanted is None or not set(wanted) <= set(names):
             for key in self.assets:
                 self._look(key, only_local=True)
             names = self._named()
+        self._check(wanted, names)
+        names = self._with_headers(names, wanted)
+        # A header may tell that an asset has several bands, with names of their own.
+        self._check(wanted, names)
+        return names
+
+    def _check(
+        self, wanted: tuple[str, ...] | None, names: dict[str, AssetBand]
+    ) -> None:
+        """Refuse bands that are not there.
+
+        Raises:
+            BandError: A wanted band is not there.
+        """
         missing = [name for name in wanted or () if name not in names]
         if missing:
             raise BandError(
                 f"item {self.item.id!r} has no band {missing}: it has "
                 f"{_shown(names)}. Choose among these, or items that have the band"
-                + (_NAME_THEM if _is_bare_file(self.item, self.origin) else "")
+                + naming_hint(self.item, self.origin)
             )
-        return self._with_headers(names, wanted)
 
     def _with_headers(
         self, names: dict[str, AssetBand], wanted: tuple[str, ...] | None
@@ -245,7 +257,7 @@ class _ItemReader:
                 for band in asset_bands(key, asset, self.headers.get(key))
             ]
         )
-        is_bare = _is_bare_file(self.item, self.origin)
+        is_bare = is_bare_file(self.item, self.origin)
         # Descriptions in files are written in any way: `ndvi` finds `NDVI` too.
         for name, band in [*names.items()]:
             if is_bare or band.asset in self.headers:
@@ -314,17 +326,6 @@ class _ItemReader:
             categorical=band.categorical,
             scheme=told.completed(known) if told and known else told or known,
         )
-
-
-_NAME_THEM = (
-    "; if the file calls its bands wrongly or not at all, name them all in their "
-    "order: areca.search(…, names=['red', 'nir']), in commands --names red,nir, of a "
-    "run --set names=red,nir"
-)
-
-
-def _is_bare_file(item: pystac.Item, origin: str) -> bool:
-    return is_made_here(item, origin) and not is_zarr(origin)
 
 
 def _mixed(used: Sequence[AssetBand], grids: dict[str, Projection]) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from shapely import wkt
 
+from areca.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,12 +38,22 @@ def steps_of(found: Sequence[Acquisition], mode: TimeMode) -> list[Step]:
         mode: `mosaic` makes one layer of all, `each` one of each, `day` one of each
             solar day: passes over one place are then one layer wherever it lies, also
             where midnight in UTC falls between them.
+
+    Raises:
+        InputError: Several have no date, and days are asked for.
     """
     if mode == "mosaic":
         return [Step(min(map(_time, found)), tuple(found))]
     ordered = sorted(found, key=lambda one: (_text(one), one.id))
     if mode == "each":
         return [Step(_time(one), (one,)) for one in ordered]
+    undated = [one.id for one in ordered if not _text(one)]
+    if len(undated) > 1:
+        raise InputError(
+            f"{len(undated)} items, {undated[0]} and others, have no date that tells "
+            "their day; set it (in Python item.datetime of what areca.search found), "
+            'or make one layer of all (time="mosaic")'
+        )
     order = {id(one): number for number, one in enumerate(found)}
     days = sorted(ordered, key=_solar_day)
     return [

@@ -62,13 +62,12 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     else:
         drawn = place.with_outlines(image, objects)
         words = "Each outline is one object, coloured by its class."
-    millions = window.size / 1e6
     return Picture(
         image=drawn,
         title="Objects at their true size",
         caption=(
-            f"{millions:.1f} million pixels of {pixel_m:.2g} m around block "
-            f"{best.name}. {words} Brightness is stretched for the eye only."
+            f"{window.width:,} x {window.height:,} pixels of {pixel_m:.2g} m around "
+            f"block {best.name}. {words} Brightness is stretched for the eye only."
         ),
     )
 

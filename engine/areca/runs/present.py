@@ -14,6 +14,7 @@ from pyproj import Transformer
 from areca.measures import read_objects
 from areca.runs.batch import batch_words
 from areca.runs.detail import detail_picture
+from areca.runs.ledger import workers_of
 from areca.runs.manifest import software
 from areca.runs.picture import overview
 from areca.runs.report import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MOST_DOTS = 500_000
 """The overview shows no more objects than this."""
+LEAST_REGION_PX = 640
+"""A smaller region is enlarged up to this: scale bar and key want room."""
 
 
 def present(result: RunResult, plan: RunPlan, request: RunRequest) -> str:
@@ -72,9 +75,11 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
 
 
 def _pictures(result: RunResult, plan: RunPlan) -> tuple[Picture, ...]:
-    step = plan.layout.step
     pixel_m = _pixel_m(plan)
     sheet = np.asarray(plan.layout.picture(result.folder))
+    zoom = max(1, LEAST_REGION_PX // max(sheet.shape[:2]))
+    sheet = sheet.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    step = plan.layout.step / zoom
     points, every = _points(result, plan)
     failed = {hole.name for hole in result.holes}
     holes = [
@@ -111,7 +116,7 @@ def _points(result: RunResult, plan: RunPlan) -> tuple[np.ndarray, int]:
     return np.concatenate(parts), step
 
 
-def _ring(window: Window, region: Window, step: int) -> np.ndarray:
+def _ring(window: Window, region: Window, step: float) -> np.ndarray:
     inside = window.intersection(region) or window
     cols = np.array([inside.col0, inside.col1, inside.col1, inside.col0]) - region.col0
     rows = np.array([inside.row0, inside.row0, inside.row1, inside.row1]) - region.row0
@@ -236,8 +241,7 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
     predictor = plan.predictor
     card, options = predictor.model.card, predictor.options
     return {
-        "threshold": predictor.threshold,
-        "overlap of rivals": predictor.overlap,
+        **_choice(plan),
         "tile, px": card.tile_px,
         "halo of a tile, px": card.halo_px,
         "pixels computed twice, %": round(
@@ -253,10 +257,24 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
     }
 
 
+def _choice(plan: RunPlan) -> dict[str, str | float]:
+    """Return what decides which pixels or candidates are objects."""
+    predictor = plan.predictor
+    if not predictor.is_dense:
+        return {
+            "threshold": predictor.threshold,
+            "overlap of rivals": predictor.overlap,
+        }
+    least = predictor.options.threshold
+    return {"threshold": "none, the best class counts" if least is None else least}
+
+
 def _timings(result: RunResult) -> dict[str, float]:
     good = [block for block in result.blocks if block.error is None]
+    busy = sum(worker["busy_s"] for worker in workers_of(good).values())
     return {
+        "with blocks in work, all workers": busy,
         "read and decode, all workers": sum(b.read_s for b in good),
         "forward passes, all workers": sum(b.forward_s for b in good),
-        "from start to table": result.wall_s,
+        "from start to table, with the start of workers": result.wall_s,
     }

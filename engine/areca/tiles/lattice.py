@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 
-PHASE_STEPS = 1024
-"""The phase of a grid is kept to 1/1024 pixel.
+PHASE_STEPS = 14_400
+"""The phase of a grid is kept to 1/14400 pixel.
 
+Halves to 64ths, thirds, ninths, tenths and hundredths are among these steps, so that
+the common grids keep their place to the last digit: 5 m pixels from x = 485902 m on.
 A crop moves the origin of a geobox by float noise of about 1e-8 pixel. Without this
 step two crops of one cube would be two lattices with other last digits everywhere.
 """

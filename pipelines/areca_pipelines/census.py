@@ -257,6 +257,7 @@ def _scenes(
         collections=collections or None,
         datetime=ground.datetime,
         names=chosen.names or None,
+        dates=chosen.dates,
     )
     found = look(aoi=ground.aoi)
     if ground.aoi is not None:

@@ -49,6 +49,8 @@ class CubeRequest:
     left out, or a vector file, outside of which all is left out."""
     names: tuple[str, ...] | None = None
     """Names of all bands of GeoTIFFs without a catalogue, in their order."""
+    dates: str | None = None
+    """How a date stands in the names of such files: `%Y%m%d`."""
 
 
 def make_cube(
@@ -81,6 +83,7 @@ def make_cube(
         datetime=request.datetime,
         max_cloud=request.max_cloud,
         names=request.names,
+        dates=request.dates,
     )
     cube = _cube_of(items, request, masks, there)
     write_cube(cube, out, progress=progress)

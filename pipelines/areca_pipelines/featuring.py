@@ -63,6 +63,7 @@ def write_features(
     features: Sequence[str],
     *,
     names: Sequence[str] | None = None,
+    dates: str | None = None,
     aoi: str | None = None,
     datetime: str | None = None,
     collections: Sequence[str] | None = None,
@@ -83,6 +84,7 @@ def write_features(
             feature.
         features: What `areca.stack_features` takes.
         names: Names of the bands of a GeoTIFF that has none.
+        dates: How a date stands in the names of GeoTIFFs, see `areca.search`.
         aoi: `W,S,E,N` in degrees or a vector file: the whole pixels around it, each as
             in the file of all.
         datetime: What `areca.search` takes.
@@ -106,7 +108,9 @@ def write_features(
         raise InputError(f"there is no folder {target.parent}; make it first")
     hidden = quality_masks(masks)
     configure_gdal()
-    items = search(source, collections=collections, aoi=aoi, datetime=datetime)
+    items = search(
+        source, collections=collections, aoi=aoi, datetime=datetime, dates=dates
+    )
     if not items:
         raise InputError(
             f"there is no imagery in {redact(str(source))}; check the path"

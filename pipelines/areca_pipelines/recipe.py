@@ -113,6 +113,8 @@ class CensusRecipe(BaseModel):
     names: tuple[str, ...] = ()
     """Names of all bands of GeoTIFFs without a catalogue, in their order, in place of
     those that the files tell."""
+    dates: str | None = None
+    """How a date stands in the names of such files: `%Y%m%d` in farm_20240601.tif."""
     catalog: str | None = None
     """Catalogue when the command names none; `package:` stands for this package."""
     crs: str | None = Field(None, coerce_numbers_to_str=True)

@@ -50,18 +50,18 @@ def masks(shape, count=1):
     return {day: rng.integers(0, 2, (count, *shape)).astype(np.uint8) for day in DATES}
 
 
-def dated(items):
+def masked(items):
     """As the README does it."""
     folder = Path("masks").resolve()
     for item in items:
-        item.datetime = datetime.strptime(item.id[-8:], "%Y%m%d").replace(tzinfo=UTC)
         item.add_asset("clouds", pystac.Asset(f"{folder}/{item.id}.tif"))
     return items
 
 
 def opened(name="clouds"):
+    items = masked(areca.search("scenes/*.tif", names=NAMES, dates="%Y%m%d"))
     return areca.open_cube(
-        dated(areca.search("scenes/*.tif", names=NAMES)), bands=["red", "nir"],
+        items, bands=["red", "nir"],
         mask=areca.Mask(name, drop=[1]), options=areca.CubeOptions(time="each"),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.api import is_api, search_api
 from areca.catalog.documents import Fetcher, walk
+from areca.catalog.file_dates import date_by_names
 from areca.catalog.filters import Query, geometry_of, newest_first
 from areca.catalog.geotiffs import (
     ENDS,
@@ -43,6 +44,7 @@ def search(
     max_cloud: float | None = None,
     limit: int | None = None,
     names: Sequence[str] | None = None,
+    dates: str | None = None,
 ) -> list[pystac.Item]:
     """Find items in a STAC API, a static catalogue, a folder of GeoTIFFs or one file.
 
@@ -57,19 +59,22 @@ def search(
         collections: Ids of collections; all when left out.
         aoi: Area of interest, see `areca.catalog.aoi.read_aoi`.
         datetime: `2024`, `2024-05`, a date, or an interval `2024-05-01/2024-08-31`.
-            Not for GeoTIFFs without a catalogue, whose date is not known.
+            Of GeoTIFFs without a catalogue the date is known with `dates` only.
         max_cloud: Leave out items with more clouds, percent (`eo:cloud_cover`); items
             that do not tell stay.
         limit: Keep only the newest so many; of GeoTIFFs the first by id.
         names: Names of all bands of GeoTIFFs without a catalogue, in their order, in
             place of those that the files tell.
+        dates: How a date stands in the names of GeoTIFFs without a catalogue, in the
+            letters of strptime: `%Y%m%d` in farm_20240601.tif; UTC. None: their
+            `datetime` is 1970-01-01, and stands for none.
 
     Returns:
         Items, newest first, then by id; at least one.
 
     Raises:
-        CatalogError: The catalogue cannot be read, nothing answers the query, or the
-            names do not fit.
+        CatalogError: The catalogue cannot be read, nothing answers the query, or names
+            or dates do not fit.
         BandError: A name comes twice.
         AoiError: The area is unusable, or all items lie outside it.
     """  # noqa: DOC501, DOC502 - _nothing makes one of the two
@@ -78,26 +83,25 @@ def search(
         raise CatalogError(f"collections must be a list; write [{collections!r}]")
     if limit is not None and limit < 1:
         raise CatalogError(f"limit must be at least 1, got {limit}")
-    if names is not None and (not is_bare(place) or is_zarr(place)):
-        raise CatalogError(
-            f"names are for GeoTIFFs without a catalogue, and {redact(place)} has "
-            "names of its own; leave names out"
-        )
+    _check_bare(place, names=names, dates=dates)
     query = Query(
         collections=None if collections is None else tuple(collections),
         aoi=None if aoi is None else read_aoi(aoi),
         datetime=datetime,
         max_cloud=max_cloud,
     )
-    if datetime is not None and is_bare(place) and not is_zarr(place):
+    if datetime is not None and dates is None and _is_of_files(place):
         raise CatalogError(
             f"cannot filter {redact(place)} by datetime={datetime!r}: GeoTIFFs do not "
-            "tell when they were acquired. Leave datetime out, or describe the files "
-            "in a STAC catalogue"
+            "tell when they were acquired. Leave datetime out, tell how dates stand in "
+            "their names (dates='%Y%m%d'), or describe the files in a STAC catalogue"
         )
+    items = _find(place, query)
+    if dates is not None:
+        date_by_names(items := list(items), dates)
     in_time = [
         item
-        for item in _find(place, query)
+        for item in items
         if query.wants_collection(item.collection_id)
         and query.wants_time(item)
         and query.wants_sky(item)
@@ -109,6 +113,24 @@ def search(
         check_names(names)
         name_bands_of_files(found, names)
     return set_found(newest_first(found)[:limit], place)
+
+
+def _is_of_files(place: str) -> bool:
+    return is_bare(place) and not is_zarr(place)
+
+
+def _check_bare(place: str, **given: object) -> None:
+    """Refuse what is for GeoTIFFs without a catalogue, where there is another source.
+
+    Raises:
+        CatalogError: Names what was given.
+    """
+    for name, value in given.items():
+        if value is not None and not _is_of_files(place):
+            raise CatalogError(
+                f"{name} are for GeoTIFFs without a catalogue, and {redact(place)} has "
+                f"{name} of its own; leave {name} out"
+            )
 
 
 def has_collections(catalog: str | Path) -> bool:

@@ -51,8 +51,9 @@ def steps_of(found: Sequence[Acquisition], mode: TimeMode) -> list[Step]:
     if len(undated) > 1:
         raise InputError(
             f"{len(undated)} items, {undated[0]} and others, have no date that tells "
-            "their day; set it (in Python item.datetime of what areca.search found), "
-            'or make one layer of all (time="mosaic")'
+            "their day; where names of files have it tell how (areca.search(…, "
+            "dates='%Y%m%d'), in commands --dates %Y%m%d), set item.datetime of what "
+            'areca.search found, or make one layer of all (time="mosaic")'
         )
     order = {id(one): number for number, one in enumerate(found)}
     days = sorted(ordered, key=_solar_day)

@@ -239,8 +239,9 @@ def _check_order(times: np.ndarray[Any, np.dtype[np.datetime64]]) -> None:
     if undated and len(times) > 1:
         raise InputError(
             f"{undated} of {len(times)} layers have no date, by which a stored cube "
-            "tells its layers apart; give them dates (items of a STAC catalogue; in "
-            "Python item.datetime of what areca.search found, or coordinate `time`), "
+            "tells its layers apart; give them dates (items of a STAC catalogue; "
+            "--dates %Y%m%d or areca.search(…, dates='%Y%m%d') where names of files "
+            "have them; item.datetime of what areca.search found; coordinate `time`), "
             'or make one layer of them (time="mosaic")'
         )
     falls = np.flatnonzero(np.diff(times) <= np.timedelta64(0, "us"))

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from areca.errors import InputError
-from areca_pipelines.commands.words import AreaOfPixels, Collections, Datetime, Names
+from areca_pipelines.commands.words import (
+    AreaOfPixels,
+    Collections,
+    Dates,
+    Datetime,
+    Names,
+)
 
 if TYPE_CHECKING:
     from areca.catalog.options import TimeMode
@@ -43,6 +49,7 @@ def _features(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="GeoTIFF to write.")] = None,
     names: Names = None,
+    dates: Dates = None,
     aoi: AreaOfPixels = None,
     datetime: Datetime = None,
     collections: Collections = None,
@@ -91,6 +98,7 @@ def _features(
         out,
         wanted,
         names=called,
+        dates=dates,
         aoi=aoi,
         datetime=datetime,
         collections=split_words(collections) if collections else None,
@@ -123,6 +131,7 @@ def _cube(
     bands: Annotated[str, typer.Option(help="Names of bands, commas between.")],
     out: Annotated[str, typer.Option(help="Store to write: NAME.zarr, or s3://….")],
     names: Names = None,
+    dates: Dates = None,
     aoi: AreaOfPixels = None,
     datetime: Datetime = None,
     collections: Collections = None,
@@ -169,6 +178,7 @@ def _cube(
         time=cast("TimeMode", time),
         masks=tuple(masks or ()),
         names=tuple(split_words(names)) if names else None,
+        dates=dates,
     )
     with ShardBar() as bar:
         cube = make_cube(request, out, overviews=overviews, progress=bar)

@@ -38,6 +38,12 @@ Names = Annotated[
         help="Names of all bands of GeoTIFFs without a catalogue, as red,green,blue."
     ),
 ]
+Dates = Annotated[
+    str | None,
+    typer.Option(
+        help="How dates stand in the names of such files: %Y%m%d in farm_20240601.tif."
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

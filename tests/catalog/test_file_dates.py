@@ -1,0 +1,140 @@
+"""Dates that stand in the names of GeoTIFFs."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import rasterio
+from catalog_rasters import draw, make_item
+
+import areca
+from areca.catalog.file_dates import date_by_names
+from areca.errors import CatalogError
+from areca_pipelines.census import Ground, prepare
+from areca_pipelines.cli import main
+
+FORM = "%Y%m%d"
+
+
+class Named:
+    """What stands for an item here: an id, and the date it is given."""
+
+    datetime = None
+
+    def __init__(self, name):
+        self.id = name
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "expected"),
+    [
+        ("m_4709963_se_14_1_20180716", FORM, (2018, 7, 16)),
+        ("20180716", FORM, (2018, 7, 16)),
+        ("a_2024-06-01T101112_x", "%Y-%m-%dT%H%M%S", (2024, 6, 1, 10, 11, 12)),
+        ("orto2024152b", "%Y%j", (2024, 5, 31)),
+        ("crop_2019", "%Y", (2019, 1, 1)),
+        ("LC08_044034_20130330_20170310", "034_%Y%m%d", (2013, 3, 30)),
+        ("20130330_99999999_1.5", FORM, (2013, 3, 30)),
+        ("20240601_farm_20240601", FORM, (2024, 6, 1)),
+        ("day(20240601)", "(%Y%m%d)", (2024, 6, 1)),
+    ],
+)
+def test_a_name_tells_its_date(name, form, expected):
+    item = Named(name)
+    date_by_names([item], form)
+
+    assert item.datetime == datetime(*expected, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "says"),
+    [
+        ("farm", FORM, "no part of the name 'farm'"),
+        ("farm_20241301", FORM, "no part of the name"),  # no such month
+        ("120240601", FORM, "no part of the name"),  # a longer number
+        (
+            "034_20130330_20170310",
+            FORM,
+            r"2013-03-30, 2017-03-10; .*dates='034_%Y%m%d'",
+        ),
+        ("farm_240601", "%y%m%d", "no form of dates"),
+        ("farm", "%m%d", "no form of dates"),
+        ("farm", "%Y%Y", "no form of dates"),
+        ("farm", "100%", "no form of dates"),
+        ("farm", "", "no form of dates"),
+    ],
+)
+def test_names_without_one_date_and_other_forms_are_refused(name, form, says):
+    with pytest.raises(CatalogError, match=says):
+        date_by_names([Named(name)], form)
+
+
+@pytest.fixture
+def folder(write_tiff, tmp_path):
+    """Three images that differ; by name the first is the newest."""
+    for number, name in enumerate(["a_20240601", "b_20220601", "c_20230601"]):
+        write_tiff(f"in/{name}.tif", draw(3, 40, 50, seed=number), pixel=0.1)
+    return tmp_path / "in"
+
+
+def pixels(path):
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+def call(*words):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code
+
+
+def test_items_have_it_and_can_be_asked_for_by_it(folder):
+    found = areca.search(folder, dates=FORM)
+
+    assert [item.id[0] for item in found] == ["a", "c", "b"]
+    some = areca.search(folder, dates=FORM, datetime="2022-01-01/2023-12-31")
+    assert [item.id[0] for item in some] == ["c", "b"]
+    with pytest.raises(CatalogError, match=r"tell how dates stand in their names"):
+        areca.search(folder, datetime="2023")
+
+
+def test_what_tells_dates_itself_takes_none(folder, tmp_path):
+    item = make_item(folder / "a_20240601.tif")
+    item.save_object(dest_href=str(tmp_path / "item.json"))
+
+    with pytest.raises(CatalogError, match="has dates of its own; leave dates out"):
+        areca.search(tmp_path / "item.json", dates=FORM)
+
+
+def test_a_cube_of_a_folder_has_a_layer_a_date(folder, tmp_path):
+    words = ["cube", folder, "--names", "red,green,nir", "--bands", "red,nir"]
+    words += ["--time", "each", "--out", tmp_path / "farm.zarr"]
+    assert call(*words) == 2
+    assert call(*words, "--dates", FORM) == 0
+
+    cube = areca.read_cube(tmp_path / "farm.zarr")
+    assert [str(time)[:4] for time in cube.time.values] == ["2022", "2023", "2024"]
+    for layer, name in zip(cube.values, ["b_2022", "c_2023", "a_2024"], strict=True):
+        stored = pixels(folder / f"{name}0601.tif")[[0, 2]]
+        np.testing.assert_array_equal(layer, stored)
+
+
+def test_features_show_the_date_that_is_asked_for(folder, tmp_path):
+    words = ["features", folder, "--bands", "red", "--dates", FORM]
+    assert call(*words, "--datetime", "2023", "--out", tmp_path / "f.tif") == 0
+
+    np.testing.assert_array_equal(
+        pixels(tmp_path / "f.tif")[0], pixels(folder / "c_20230601.tif")[0]
+    )
+
+
+def test_a_run_knows_the_dates_of_its_imagery(folder):
+    settings = {"dates": FORM}
+
+    plan = prepare("tree_crown_demo", Ground(catalog=folder), settings).plan
+
+    assert {scene.start[:10] for scene in plan.scenes} == {
+        "2022-06-01", "2023-06-01", "2024-06-01",
+    }  # fmt: skip
+    newest = plan.imagery.read(plan.grid.region).pixels
+    np.testing.assert_array_equal(newest, pixels(folder / "a_20240601.tif"))

@@ -165,7 +165,7 @@ class FeatureWork:
 
 
 def _cut(geobox: GeoBox, window: Window, lattice: Lattice) -> GeoBox:
-    """Return a window of a grid; a lattice would round its origin to 1/1024 pixel."""
+    """Return a window of a grid; its own origin counts to the last digit."""
     corner = lattice.window(geobox)
     shift = Affine.translation(window.col0 - corner.col0, window.row0 - corner.row0)
     shape = (window.height, window.width)

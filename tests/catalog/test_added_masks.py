@@ -1,5 +1,6 @@
 """Files that a user adds to the items of GeoTIFFs: dates and masks of their own."""
 
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 import rasterio
 from affine import Affine
 from catalog_rasters import draw
+from rasterio.errors import NotGeoreferencedWarning
 
 import areca
 from areca.catalog import headers
-from areca.errors import BandError, InputError, ReadError
+from areca.errors import BandError, CatalogError, InputError, ReadError
 
 NAMES = ["red", "green", "blue", "nir"]
 DATES = ["20220601", "20230601", "20240601"]
@@ -37,12 +39,16 @@ def write(path, pixels, *, pixel=10.0, move=(0, 0), descriptions=None, crs=32633
     profile = {
         "driver": "GTiff", "count": len(pixels), "dtype": pixels.dtype,
         "height": pixels.shape[1], "width": pixels.shape[2],
-        "crs": f"EPSG:{crs}", "transform": Affine(pixel, 0, left, 0, -pixel, top),
     }  # fmt: skip
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(pixels)
-        if descriptions:
-            file.descriptions = descriptions
+    if pixel:
+        profile["crs"] = f"EPSG:{crs}"
+        profile["transform"] = Affine(pixel, 0, left, 0, -pixel, top)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(pixels)
+            if descriptions:
+                file.descriptions = descriptions
 
 
 def masks(shape, count=1):
@@ -117,6 +123,58 @@ def test_bands_of_a_mask_file_of_several_are_told():
     assert missing(opened("cloud_mask")).any()
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("pixel", [5.0, 10.0 + 1e-11, 0])
+def test_a_finer_mask_one_with_noise_and_one_without_a_place(pixel):
+    times = round(10 / pixel) if pixel else 1
+    drawn = masks(SHAPE)
+    for day, mask in drawn.items():
+        fine = mask.repeat(times, 1).repeat(times, 2)
+        fine[:, 1::2, 1::2] = fine[:, ::2, ::2] if times > 1 else fine[:, 1::2, 1::2]
+        write(f"masks/farm_{day}.tif", fine, pixel=pixel)
+
+    np.testing.assert_array_equal(
+        missing(opened()), [m[0] == 1 for m in drawn.values()]
+    )
+
+
+def test_a_mask_without_a_place_and_of_another_shape_is_refused():
+    for day, mask in masks((23, 30)).items():
+        write(f"masks/farm_{day}.tif", mask, pixel=0)
+
+    with pytest.raises(CatalogError, match=r"'clouds' .* has no projection"):
+        opened()
+
+
+def test_a_mask_on_other_pixels_hides_dates_of_a_cube():
+    names = areca.search("scenes/*.tif", names=NAMES, dates="%Y%m%d")
+    each = areca.CubeOptions(time="each")
+    areca.write_cube(areca.open_cube(names, bands=["red"], options=each), "farm.zarr")
+    drawn = masks((SHAPE[0] // 2, SHAPE[1] // 2))
+    for day, mask in drawn.items():
+        write(f"masks/farm_{day}.tif", mask, pixel=20.0)
+
+    items = areca.search("farm.zarr")
+    for item in items:
+        day = f"{item.datetime:%Y%m%d}"
+        path = Path(f"masks/farm_{day}.tif").resolve()
+        item.add_asset("clouds", pystac.Asset(str(path)))
+    cube = areca.open_cube(
+        items, bands=["red"], mask=areca.Mask("clouds", drop=[1]), options=each
+    )
+
+    hidden = np.stack([mask[0] for mask in drawn.values()]).astype(bool)
+    np.testing.assert_array_equal(missing(cube), hidden.repeat(2, 1).repeat(2, 2))
+
+
+def test_an_item_that_a_user_changes_is_still_told_what_it_has():
+    (item,) = areca.search("scenes/farm_20240601.tif", names=None)
+    item.assets["ortho"] = item.assets.pop("image")
+
+    with pytest.raises(BandError, match=r"no band \['swir'\]: it has"):
+        areca.open_cube([item], bands=["swir"])
+
+
 def test_days_are_not_made_of_images_without_a_date():
     items = areca.search("scenes/*.tif", names=NAMES)
     day = areca.CubeOptions(time="day")
@@ -144,7 +202,7 @@ def test_the_example_has_as_many_names_as_the_file_bands():
     ("pixel", "move", "says"),
     [
         (10.0, (3, 0), "lies 3 pixel from"),
-        (20.0, (0, 0), "has pixels of 20 x 20, its item says 10 x 10"),
+        (20.0, (0, 0), r"transform \(20, 0, 500000, 0, -20, 5000000\), its item says"),
     ],
 )
 def test_a_file_that_is_not_where_its_item_says_tells_in_what(pixel, move, says):

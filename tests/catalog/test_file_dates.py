@@ -22,7 +22,7 @@ class Named:
     datetime = None
 
     def __init__(self, name):
-        self.id = name
+        self.id, self.properties = name, {}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_a_name_tells_its_date(name, form, expected):
             FORM,
             r"2013-03-30, 2017-03-10; .*dates='034_%Y%m%d'",
         ),
+        ("20240601__20230601", FORM, r"dates='%Y%m%d__'"),
         ("farm_240601", "%y%m%d", "no form of dates"),
         ("farm", "%m%d", "no form of dates"),
         ("farm", "%Y%Y", "no form of dates"),
@@ -96,6 +97,17 @@ def test_items_have_it_and_can_be_asked_for_by_it(folder):
     assert [item.id[0] for item in some] == ["c", "b"]
     with pytest.raises(CatalogError, match=r"tell how dates stand in their names"):
         areca.search(folder, datetime="2023")
+
+
+def test_the_day_that_stands_for_none_may_be_a_date(write_tiff, tmp_path):
+    for number, year in enumerate([1969, 1970, 1971]):
+        write_tiff(f"in/a_{year}.tif", draw(1, 20, 20, seed=number))
+    items = areca.search(tmp_path / "in", names=["grey"], dates="%Y")
+
+    each = areca.CubeOptions(time="each")
+    cube = areca.open_cube(items, bands=["grey"], options=each)
+
+    assert [str(time)[:4] for time in cube.time.values] == ["1969", "1970", "1971"]
 
 
 def test_what_tells_dates_itself_takes_none(folder, tmp_path):

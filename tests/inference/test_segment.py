@@ -13,6 +13,7 @@ from worlds import CLASSES, draw_ground, mutate, noisy_segmenter, write_scene
 import areca
 from areca.errors import InputError
 from areca.inference import Predictor, lazy_block, rows, segment
+from areca.inference.fit import check_options
 from areca.inference.session import session_of
 from areca.inference.views import VIEWS
 from areca.tiles import Lattice, Window, cube_geobox
@@ -294,6 +295,18 @@ def test_background_and_threshold(world):
     assert (without.label.to_numpy() > 0).all()
     np.testing.assert_array_equal(without.label.to_numpy()[label > 0], label[label > 0])
     np.testing.assert_array_equal(strict.label.to_numpy(), np.where(low, 0, label))
+
+
+def test_a_threshold_wants_a_class_of_the_background(world):
+    _, model = world
+    card = replace(model.card, background=None)
+
+    check_options(card, areca.PredictOptions())
+    check_options(model.card, areca.PredictOptions(threshold=0.6))
+    with pytest.raises(
+        InputError, match=r"threshold is 0\.6.* background, which is no"
+    ):
+        check_options(card, areca.PredictOptions(threshold=0.6))
 
 
 def test_wanted_classes_limit_the_objects_and_not_the_raster(world):

@@ -1,13 +1,13 @@
 """A regional run of a segmentation: Zarr rasters, class regions, resume, areas."""
 
 import json
-import re
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import shapely
 import xarray as xr
 from worlds import (
@@ -21,7 +21,7 @@ from worlds import (
 
 import areca
 from areca.inference import rows
-from areca.runs import run_census
+from areca.runs import present, run_census
 from areca.runtime import open_client
 
 HEIGHT, WIDTH = 210, 330
@@ -216,10 +216,28 @@ def test_the_report_tells_what_makes_an_object(reference, world, client, tmp_pat
     assert "overlap of rivals" not in page + other
 
 
-def test_a_small_region_is_shown_enlarged(reference):
-    page = (reference / "report.html").read_text()
-    sizes = re.findall(r'<img [^>]*width="(\d+)" height="(\d+)"', page)
+def test_a_small_region_is_shown_enlarged(world, client, tmp_path, monkeypatch):
+    height, width = 140, 90
+    write_scene(tmp_path / "small.tif", draw_ground(height, width, seed=5))
+    drawn, draw = [], present.overview
 
-    assert len(sizes) == 2
-    for width, height in sizes:
-        assert 320 < max(int(width), int(height)) <= 1300
+    def noted(image, points, **more):
+        drawn.append((image.shape, points, more["metres_per_pixel"]))
+        return draw(image, points, **more)
+
+    monkeypatch.setattr(present, "overview", noted)
+    request = run_request(tmp_path / "small.tif", world[1])
+    run_census(request, tmp_path / "run", client=client, progress=quiet)
+
+    ((shape, points, metres),) = drawn
+    zoom = shape[0] // height
+    assert shape[:2] == (zoom * height, zoom * width)
+    assert 320 < max(shape) <= 640
+    with rasterio.open(tmp_path / "small.tif") as file:
+        inverse, pixel = ~file.transform, file.transform.a
+    found = by_id(tmp_path / "run")
+    expected = zoom * np.column_stack(inverse * (found.center_x, found.center_y))
+    assert len(expected) > 20
+    order = [np.lexsort(both.T.round(3)) for both in (points, expected)]
+    np.testing.assert_allclose(points[order[0]], expected[order[1]], atol=1e-3)
+    assert metres == pytest.approx(pixel / zoom, rel=0.01)

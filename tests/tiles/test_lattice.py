@@ -59,6 +59,27 @@ def test_common_grids_keep_their_place_to_the_last_digit(pixel, x, y):
     assert placed.f == pytest.approx(y, rel=1e-15, abs=0)
 
 
+@pytest.mark.parametrize(
+    ("pixel", "x", "y"),
+    [
+        (12.8, 500_000.1, 4_000_000.3),
+        (6.4, 500_000.05, 4_000_000.15),
+        (1.92, 500_000.07, 4_000_000.11),
+        (0.384, 500_000.003, 4_000_000.021),
+        (0.128, 500_000.001, 4_000_000.003),
+        (0.04, 412_345.67, 5_123_456.79),
+        (0.08, 500_000.06, 4_000_000.02),
+        (0.64, 500_000.01, 4_000_000.03),
+    ],
+)
+def test_no_round_grid_lies_where_noise_would_flip_it(pixel, x, y):
+    whole = GeoBox((600, 600), Affine(pixel, 0, x, 0, -pixel, y), "EPSG:32633")
+
+    found = {Lattice.of(whole[i : i + 9, i : i + 9], core_px=64) for i in range(590)}
+
+    assert found == {Lattice.of(whole, core_px=64)}
+
+
 def test_pixels_and_crs_positions_are_inverse():
     lattice = Lattice.of(UTM, core_px=64)
     x, y = lattice.to_crs(np.array([0.5, 3_500_001.25]), np.array([-1_200_000.5, 2.0]))

@@ -94,7 +94,8 @@ def open_cube(
         CatalogError: There are no items, or one cannot be used.
         BandError: An item lacks a band.
         AoiError: The area lies outside the items, or is too large for one cube.
-        InputError: `aoi` and `geobox` are both given, or `mask` is none.
+        InputError: `aoi` and `geobox` are both given, `mask` is none, or layers are to
+            be days and several items have no date.
     """  # noqa: DOC502 - some come from the helpers
     options = options or CubeOptions()
     listed = list(items)

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from areca.catalog.geotiffs import DATED_BY
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def date_by_names(items: Iterable[pystac.Item], form: str) -> None:
         if len(found) != 1:
             raise CatalogError(_fault(item.id, form, found))
         (item.datetime,) = found
+        item.properties[DATED_BY] = "name"
 
 
 def _pattern(form: str) -> re.Pattern[str]:
@@ -77,9 +79,12 @@ def _fault(name: str, form: str, found: dict[datetime, int]) -> str:
             "choose files that have one"
         )
     start = min(found.values())
+    beside = name[max(0, start - 4) : start]
+    length = len(datetime(2000, 1, 1, tzinfo=UTC).strftime(form))
+    after = name[start + length : start + length + 2]
     told = ", ".join(f"{when:%Y-%m-%d}" for when in sorted(found))
     return (
         f"the name {name!r} has several dates {form!r}: {told}; write what stands "
         f"beside the one you want as well, such as dates="
-        f"{name[max(0, start - 4) : start] + form!r}"
+        f"{beside + form if beside else form + after!r}"
     )

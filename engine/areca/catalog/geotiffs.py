@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 ENDS = (".tif", ".tiff")
 """Endings of the files that are looked for in a folder."""
 
-UNDATED = {"areca:datetime_source": "placeholder"}
+DATED_BY = "areca:datetime_source"
+"""Property of items that areca makes of files: where their datetime is from."""
+UNDATED = {DATED_BY: "placeholder"}
 """Properties of an item whose datetime stands for one that is not known."""
 _NAMED_BY = "areca:bands_named_by"
 _EXAMPLE = ["red", "green", "blue", "nir"]
@@ -65,7 +67,8 @@ def is_undated(item: pystac.Item, origin: str) -> bool:
         item: A STAC item.
         origin: Where it was found.
     """
-    return item.datetime == NO_DATE and is_made_here(item, origin)
+    is_told = item.properties.get(DATED_BY) == "name"
+    return item.datetime == NO_DATE and not is_told and is_made_here(item, origin)
 
 
 def is_made_here(item: pystac.Item, origin: str) -> bool:
@@ -75,7 +78,7 @@ def is_made_here(item: pystac.Item, origin: str) -> bool:
         item: A STAC item.
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
-    told = all(item.properties.get(name) == value for name, value in UNDATED.items())
+    told = item.properties.get(DATED_BY) in {*UNDATED.values(), "name"}
     return told and is_bare(origin)
 
 
@@ -150,7 +153,10 @@ def naming_hint(item: pystac.Item, origin: str) -> str:
     """
     if not is_bare_file(item, origin) or item.properties.get(_NAMED_BY) == "user":
         return ""
-    count = len(item.assets["image"].extra_fields["eo:bands"])
+    image = item.assets.get("image")
+    count = 0 if image is None else len(image.extra_fields.get("eo:bands", ()))
+    if not count:
+        return ""  # a user has made another item of it
     more = ["…"] if count > len(_EXAMPLE) else []
     example = [*_EXAMPLE[:count], *more]
     listed = ",".join(example)

@@ -18,6 +18,8 @@ from areca.catalog.roles import COMMON_NAMES
 from areca.errors import CatalogError, ReadError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from rasterio.io import DatasetReader
 
@@ -147,8 +149,8 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
                 raise ReadError(
                     f"the file lies {off:.3g} pixel from where its item says{_OWN}"
                     if (col, row) == (0, 0)
-                    else f"the file has pixels of {here.a:.9g} x {-here.e:.9g}, its "
-                    f"item says {a:.9g} x {-e:.9g}{_OWN}"
+                    else f"the file has the transform {_listed(here)}, its item says "
+                    f"{_listed(scene.transform)}{_OWN}"
                 )
         pixel, _, x, _, _, y = scene.transform
         crs = file.crs.to_wkt() if file.crs else scene.crs
@@ -156,6 +158,10 @@ def check_file(file: DatasetReader, scene: Scene) -> None:
             raise ReadError(
                 f"the file is in {file.crs.to_string()[:60]}, its item says {scene.crs}"
             )
+
+
+def _listed(transform: Iterable[float]) -> str:
+    return f"({', '.join(f'{value:.9g}' for value in [*transform][:6])})"
 
 
 def numbers_fault(file: DatasetReader, dtype: np.dtype[Any]) -> str:

@@ -11,7 +11,7 @@ from areca.catalog.acquisitions import Acquisition, in_canonical_order
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
-from areca.catalog.geotiffs import is_bare_file, is_undated, naming_hint
+from areca.catalog.geotiffs import is_bare, is_bare_file, is_undated, naming_hint
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import (
     check_href,
@@ -217,16 +217,16 @@ class _ItemReader:
             for key in self.assets:
                 self._look(key, only_local=True)
             names = self._named()
-        self._check(wanted, names)
+        self._check(wanted, names, naming_hint(self.item, self.origin))
         names = self._with_headers(names, wanted)
         # A header may tell that an asset has several bands, with names of their own.
-        self._check(wanted, names)
+        self._check(wanted, names, "; an asset of several bands is called by theirs")
         return names
 
     def _check(
-        self, wanted: tuple[str, ...] | None, names: dict[str, AssetBand]
+        self, wanted: tuple[str, ...] | None, names: dict[str, AssetBand], hint: str
     ) -> None:
-        """Refuse bands that are not there.
+        """Refuse bands that are not there; the hint is the end of the line.
 
         Raises:
             BandError: A wanted band is not there.
@@ -236,7 +236,7 @@ class _ItemReader:
             raise BandError(
                 f"item {self.item.id!r} has no band {missing}: it has "
                 f"{_shown(names)}. Choose among these, or items that have the band"
-                + naming_hint(self.item, self.origin)
+                + hint
             )
 
     def _with_headers(
@@ -296,6 +296,7 @@ class _ItemReader:
 
     def _projection(self, key: str) -> Projection:
         found = projection_of(self.item, self.assets[key], self.headers.get(key))
+        found = found or self._of_equal_shape(key)
         if found is None:
             raise CatalogError(
                 f"asset {key!r} ({redact(self.assets[key].href)}) has no projection, "
@@ -303,6 +304,22 @@ class _ItemReader:
                 "proj:transform and proj:shape"
             )
         return found
+
+    def _of_equal_shape(self, key: str) -> Projection | None:
+        """Return where a plain file lies that a user adds to a file or a cube.
+
+        One without CRS and transform is taken to be on the pixels of that, if it has as
+        many.
+        """
+        header = self.headers.get(key)
+        if header is None or header.transform is not None or not is_bare(self.origin):
+            return None
+        others = (
+            projection_of(self.item, asset, self.headers.get(other))
+            for other, asset in self.assets.items()
+            if other != key
+        )
+        return next((one for one in others if one and one.shape == header.shape), None)
 
     def _scene_band(self, band: AssetBand, names: dict[str, AssetBand]) -> SceneBand:
         mine = [name for name, other in names.items() if other == band]

@@ -121,14 +121,15 @@ def _item(
         geometry=mapping(ground),
         bbox=bbox_of(ground),
         datetime=NO_DATE if moment is None else moment.replace(tzinfo=NO_DATE.tzinfo),
-        properties={
-            **({"proj:code": place} if len(place) < 40 else {"proj:wkt2": place}),
-            "proj:transform": list(header.transform or ()),
-            "proj:shape": list(header.shape),
-            **(UNDATED if moment is None else {}),
-        },
+        properties={**UNDATED} if moment is None else {},
         href=str(path),
     )
+    # Of assets, not of the item: a file that a user adds may have pixels of its own.
+    grid = {
+        **({"proj:code": place} if len(place) < 40 else {"proj:wkt2": place}),
+        "proj:transform": list(header.transform or ()),
+        "proj:shape": list(header.shape),
+    }
     for array in arrays:
         tail = f"#{number}" if array.has_time else ""
         item.add_asset(
@@ -137,7 +138,7 @@ def _item(
                 f"{path}/{array.name}{tail}",
                 media_type=ZARR_ARRAY,
                 roles=["data"],
-                extra_fields={"bands": _bands(array)},
+                extra_fields={**grid, "bands": _bands(array)},
             ),
         )
     return item

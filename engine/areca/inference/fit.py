@@ -70,7 +70,8 @@ def check_options(card: ModelCard, options: PredictOptions) -> None:
 
     Raises:
         InputError: A label that the model does not have, confidence that its kind does
-            not give, or tiles that would fade further than they see.
+            not give, tiles that would fade further than they see, or a threshold below
+            which there is no class.
     """
     unknown = [name for name in options.classes or () if name not in card.labels]
     if unknown:
@@ -90,6 +91,12 @@ def check_options(card: ModelCard, options: PredictOptions) -> None:
         most = f"{card.halo_px} (its halo)" if dense else "0, as it gives objects"
         raise InputError(
             f"blend_px is {options.blend_px}; model {card.name} allows at most {most}"
+        )
+    if dense and options.threshold is not None and card.background is None:
+        raise InputError(
+            f"threshold is {options.threshold:g}, and below it a pixel becomes "
+            f"background, which is no class of model {card.name}; leave threshold out, "
+            "or name a class as background in its card"
         )
     if dense and len(card.labels) > MOST_CLASSES:
         raise InputError(

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 MOST_DOTS = 500_000
 """The overview shows no more objects than this."""
 LEAST_REGION_PX = 640
-"""A smaller region is enlarged up to this: scale bar and key want room."""
+"""A region of at most half of this is enlarged, by a whole number, to at most this:
+scale bar and key want room."""
 
 
 def present(result: RunResult, plan: RunPlan, request: RunRequest) -> str:
@@ -276,5 +277,5 @@ def _timings(result: RunResult) -> dict[str, float]:
         "with blocks in work, all workers": busy,
         "read and decode, all workers": sum(b.read_s for b in good),
         "forward passes, all workers": sum(b.forward_s for b in good),
-        "from start to table, with the start of workers": result.wall_s,
+        "from start to table, with the loading of the model": result.wall_s,
     }

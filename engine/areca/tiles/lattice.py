@@ -34,6 +34,14 @@ the common grids keep their place to the last digit: 5 m pixels from x = 485902 
 A crop moves the origin of a geobox by float noise of about 1e-8 pixel. Without this
 step two crops of one cube would be two lattices with other last digits everywhere.
 """
+ROUND_UP = (math.sqrt(5) - 1) / 2
+"""Share of a step below the next one from which a phase is rounded to it.
+
+What lies on the tie is flipped by that noise, so it must be where no grid is. The
+golden section is as far as can be from fractions of small numbers; 1/2 is one.
+"""
+CUT = math.sqrt(5) - 2
+"""How far below 0 phases begin, for the same reason; 0, 1/2 and 3/4 are common."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,10 +169,6 @@ class Lattice:
 
 
 def _phase(pixels_from_origin: float) -> float:
-    """Return where a grid starts, in pixels from the origin of its CRS, -1/4 to 3/4.
-
-    The cut lies at 3/4 because phases of 0 (grids on whole pixels) and of 1/2 (grids
-    on pixel centres) are the common ones, and float noise must not flip them.
-    """
-    phase = pixels_from_origin - math.floor(pixels_from_origin + 0.25)
-    return round(phase * PHASE_STEPS) / PHASE_STEPS
+    """Return where a grid starts, in pixels from the origin of its CRS."""
+    phase = pixels_from_origin - math.floor(pixels_from_origin + CUT)
+    return math.floor(phase * PHASE_STEPS + ROUND_UP) / PHASE_STEPS

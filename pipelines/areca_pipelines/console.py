@@ -184,6 +184,10 @@ def print_result(result: RunResult) -> None:
     if found.count:
         OUT.print(f"mean radius  {found.radius_mean_m:.2f} m")
         OUT.print(f"total area   {found.area_m2:,.0f} m²{overlap}")
+    seen = sum(result.class_px.values())
+    for name, pixels in result.class_px.items():
+        if pixels:
+            _plain(f"{name:12} {pixels / seen:.2%} of the ground")
     if result.is_repeated:
         done = "the run was finished, nothing to do"
         OUT.print(f"{len(result.blocks)} blocks; {done}")
@@ -203,6 +207,8 @@ def print_result(result: RunResult) -> None:
     for hole in result.holes:
         _plain(f"hole    block {hole.name}: {hole.error}")
     _plain(f"table   {_near(folder.objects)}")
+    if folder.rasters.exists():
+        _plain(f"rasters {_near(folder.rasters)}")
     _plain(f"report  {_near(folder.report)}")
     if result.holes:
         _plain(f"holes   {_near(folder.holes)}")
@@ -384,6 +390,12 @@ def print_cube(cube: xr.DataArray, out: str) -> None:
     sizes = " x ".join(f"{size:,} {dim}" for dim, size in cube.sizes.items())
     _plain(f"{out}: {sizes}, {cube.dtype}, {cube.rio.crs}")
     _plain(f"bands: {', '.join(map(str, cube.band.values))}")
+    items = cube.attrs.get("items", [])
+    how = [set(item.get("resampling", {}).values()) - {None} for item in items]
+    if any(how):
+        methods = ", ".join(sorted(set().union(*how)))
+        moved = sum(map(bool, how))
+        _plain(f"warped: {moved} of {len(items)} items, on other pixels ({methods})")
     if "time" in cube.dims:
         first, last = (str(day)[:10] for day in cube.time.values[[0, -1]])
         _plain(f"dates: {first} to {last}")

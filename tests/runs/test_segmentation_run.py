@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import shapely
 import xarray as xr
+from pyproj import Transformer
 from worlds import (
     CLASSES,
     draw_ground,
@@ -210,10 +211,48 @@ def test_the_report_tells_what_makes_an_object(reference, world, client, tmp_pat
     )  # fmt: skip
 
     page, other = ((p / "report.html").read_text() for p in (reference, tmp_path / "r"))
-    assert "none, the best class counts" in page
-    assert "none, the best class counts" not in other
+    below = f"below this, {CLASSES[0]}"
+    assert below not in page
+    assert below in other
     assert ">0.625<" in other
     assert "overlap of rivals" not in page + other
+    assert "(label, top1) in <code>rasters.zarr</code>" in page
+
+
+@pytest.mark.parametrize("block_tiles", [1, 2])
+def test_the_ground_of_each_class_is_told(world, client, tmp_path, block_tiles):
+    """Also of a part, where regions are followed beyond it."""
+    folder, _ = world
+    with rasterio.open(folder / "whole.tif") as file:
+        left, top, pixel = file.bounds.left, file.bounds.top, file.transform.a
+        to_degrees = Transformer.from_crs(file.crs, "EPSG:4326", always_xy=True)
+    corners = [(61.2, 20.7), (250.4, 33.1), (170.9, 180.3)]
+    area = shapely.Polygon(
+        [to_degrees.transform(left + x * pixel, top - y * pixel) for x, y in corners]
+    )
+    found = run_census(
+        request_of(world, aoi=area, block_tiles=block_tiles), tmp_path / "run",
+        client=client, progress=quiet,
+    )  # fmt: skip
+
+    with xr.open_zarr(tmp_path / "run" / "rasters.zarr", mask_and_scale=False) as all_:
+        label = all_.label.load()
+    x, y = np.meshgrid((label.x - left) / pixel, (top - label.y) / pixel)
+    inside = shapely.contains_xy(shapely.Polygon(corners), x, y)
+    expected = [(label.values[inside] == k).sum() for k in range(len(CLASSES))]
+    near = 3  # the sides of the area bend between the two CRSs, by less than a pixel
+    counted = [found.class_px[name] for name in CLASSES]
+    np.testing.assert_allclose(counted, expected, atol=near)
+    assert min(counted) > 100
+    assert sum(counted) == sum(block.seen_px for block in found.blocks)
+    again = run_census(
+        request_of(world, aoi=area, block_tiles=block_tiles), tmp_path / "run",
+        client=client, progress=quiet,
+    )  # fmt: skip
+    assert list(again.class_px.items()) == list(found.class_px.items())
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["class_pixels"] == found.class_px
+    assert 'id="classes"' in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_small_region_is_shown_enlarged(world, client, tmp_path, monkeypatch):

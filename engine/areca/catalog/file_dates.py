@@ -75,8 +75,8 @@ def _read(text: str, form: str) -> list[datetime]:
 def _fault(name: str, form: str, found: dict[datetime, int]) -> str:
     if not found:
         return (
-            f"no part of the name {name!r} is a date dates={form!r}; correct that, or "
-            "choose files that have one"
+            f"no part of the name {name!r} is a date as dates={form!r} writes it; "
+            "correct that, or choose files that have one"
         )
     start = min(found.values())
     beside = name[max(0, start - 4) : start]

@@ -134,8 +134,10 @@ def _named(name: str, present: Sequence[str] | None) -> Tree:
     if index is None and present is None:
         return Name(name)
     if index is None:
-        close = _nearest(name, [*(present or ()), *INDICES])
-        close = close or _nearest(name, list(spectral_indices()))
+        close = ""
+        if name not in COMMON_NAMES:  # a band that is meant, and not there
+            close = _nearest(name, [*(present or ()), *INDICES])
+            close = close or _nearest(name, list(spectral_indices()))
         raise BandError(
             f"there is no band or index {name!r}{close}: the cube has "
             f"{list(present or ())}, and `areca features --list` names all indices. "

@@ -7,7 +7,7 @@ import platform
 import time
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,6 +122,7 @@ def _do_block(task: BlockTask) -> BlockDone:
         open=opened,
         oversize=len(found.oversize),
         seen_px=_seen_px(source, padded, task),
+        class_px=_class_px(wanted["label"], task) if predictor.is_dense else {},
         candidates_sha256=file_sha256(folder / "candidates.parquet"),
         rasters_sha256=task.store.write(task.block, wanted) if wanted else "",
         precision=found.precision,
@@ -153,6 +154,18 @@ def _seen_px(source: NDArray[np.int32], padded: Window, task: BlockTask) -> int:
     if task.area is not None and not whole:
         seen &= task.area.mask(core)
     return int(seen.sum())
+
+
+def _class_px(label: NDArray[Any], task: BlockTask) -> dict[str, int]:
+    """Return how many pixels of the block, and of the area, have each class."""
+    core = task.block.window
+    if task.area is not None and not task.area.covers(core):
+        label = label[task.area.mask(core)]
+    names = task.predictor.model.card.labels
+    # Class by class: bincount would copy the block to eight times its size.
+    return {
+        name: int(np.count_nonzero(label == value)) for value, name in enumerate(names)
+    }
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

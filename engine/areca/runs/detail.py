@@ -40,7 +40,10 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     Returns:
         The picture; None where the imagery cannot be read any more.
     """
-    good = [b for b in result.blocks if b.error is None]
+    near = {block.name for block in plan.grid.blocks(plan.layout.shown)}
+    good = [b for b in result.blocks if b.error is None and b.name in near]
+    if not good:
+        return None
     best = max(good, key=lambda b: (b.settled + b.open, b.name))
     block = next(b for b in plan.blocks if b.name == best.name)
     window = _around(block.window, plan.layout.shown)
@@ -62,12 +65,14 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     else:
         drawn = place.with_outlines(image, objects)
         words = "Each outline is one object, coloured by its class."
+    whole = window == plan.layout.shown
+    where = "" if whole else ", around the block with the most objects"
     return Picture(
         image=drawn,
         title="Objects at their true size",
         caption=(
-            f"{window.width:,} x {window.height:,} pixels of {pixel_m:.2g} m around "
-            f"block {best.name}. {words} Brightness is stretched for the eye only."
+            f"{window.width:,} x {window.height:,} pixels of {pixel_m:.2g} m{where}. "
+            f"{words} Brightness is stretched for the eye only."
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from areca.runs.folder import write_json
@@ -33,6 +33,8 @@ class BlockDone:
     """Candidates larger than the model's largest object; listed, not counted."""
     seen_px: int = 0
     """Pixels of the block that an image shows, and that lie in the area."""
+    class_px: dict[str, int] = field(default_factory=dict)
+    """Of a segmentation, how many of these have each class."""
     candidates_sha256: str = ""
     rasters_sha256: str = ""
     """Digest over the values of its rasters; empty where the model gives none."""

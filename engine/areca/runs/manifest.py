@@ -58,6 +58,7 @@ def write_manifest(result: RunResult, request: RunRequest) -> None:
             "files": {
                 str(path.relative_to(folder.path)): file_sha256(path) for path in files
             },
+            "class_pixels": result.class_px,
             "timing": timing(result),
             "software": software(),
             "precision": result.precision,

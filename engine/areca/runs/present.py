@@ -59,13 +59,18 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         region=_region(plan, request),
         searched_m2=_searched_m2(result, plan),
+        classes_m2={
+            name: pixels * _pixel_m(plan) ** 2
+            for name, pixels in result.class_px.items()
+        },
         summary=result.summary,
         resume_command=request.command,
         model=_model(request),
         pictures=_pictures(result, plan),
         inputs=tuple(_input(one.parts[0]) for one in plan.imagery.found),
         holes=_holes(result, plan),
-        settings=_settings(result, plan),
+        settings=_settings(result, plan, followed=_followed(plan, request)),
+        rasters=tuple(plan.predictor.rasters),
         timings=_timings(result),
         versions=software(),
         oversize=result.oversize,
@@ -238,7 +243,14 @@ def _found_words(score: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
+def _followed(plan: RunPlan, request: RunRequest) -> int:
+    """Return how many blocks were done because regions of the area go on in them."""
+    return len(plan.blocks) - len(request.plan.blocks)
+
+
+def _settings(
+    result: RunResult, plan: RunPlan, *, followed: int
+) -> dict[str, str | float]:
     predictor = plan.predictor
     card, options = predictor.model.card, predictor.options
     return {
@@ -251,6 +263,7 @@ def _settings(result: RunResult, plan: RunPlan) -> dict[str, str | float]:
         "pixel on the ground, m": round(_pixel_m(plan), 4),
         "block, tiles": f"{options.block_tiles} x {options.block_tiles}",
         "blocks": len(plan.blocks),
+        **({"of them outside, where regions go on": followed} if followed else {}),
         "batch, tiles": batch_words(result.measured_batch, options.batch_tiles),
         "worker processes": len({b.worker for b in result.blocks if b.worker}),
         "torch threads of a pass": options.torch_threads,
@@ -266,8 +279,15 @@ def _choice(plan: RunPlan) -> dict[str, str | float]:
             "threshold": predictor.threshold,
             "overlap of rivals": predictor.overlap,
         }
-    least = predictor.options.threshold
-    return {"threshold": "none, the best class counts" if least is None else least}
+    card, options = predictor.model.card, predictor.options
+    chosen: dict[str, str | float] = {"class of a pixel": "the best"}
+    if card.background is not None:
+        background = card.labels[card.background]
+        if not options.predict_background:
+            chosen["class of a pixel"] = f"the best but {background}"
+        if options.threshold is not None:
+            chosen[f"below this, {background}"] = options.threshold
+    return chosen
 
 
 def _timings(result: RunResult) -> dict[str, float]:

@@ -105,6 +105,8 @@ class ReportContext:
     """The searched region in words or coordinates."""
     searched_m2: float
     """Ground that was searched, without holes."""
+    classes_m2: Mapping[str, float] = field(default_factory=dict)
+    """Of that, ground of each class of a segmentation."""
     summary: Summary
     resume_command: str
     model: ModelFacts
@@ -117,6 +119,8 @@ class ReportContext:
     """Stage to seconds, in the order to show."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Library to version; `areca` is named in the citation."""
+    rasters: tuple[str, ...] = ()
+    """Names of the rasters that the run wrote."""
     oversize: int = 0
     """Candidates that were not counted, as they are larger than `largest_m`."""
     seams: str = ""
@@ -205,7 +209,9 @@ def _moment(value: str) -> str:
     except ValueError:
         return value
     if time.tzinfo is not None:
-        return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        time = time.astimezone(UTC)
+        is_day = time.time() == datetime.min.time()  # nobody told a time of it
+        return f"{time:%Y-%m-%d}" if is_day else f"{time:%Y-%m-%d %H:%M} UTC"
     return f"{time:%Y-%m-%d %H:%M}" if "T" in value else value
 
 

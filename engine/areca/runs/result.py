@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +49,14 @@ class RunResult:
         """Numbers of the forward passes: "float32" or "bf16"."""
         good = [block.precision for block in self.blocks if block.error is None]
         return good[0] if good else "float32"
+
+    @property
+    def class_px(self) -> dict[str, int]:
+        """Pixels of each class that lie in the area, most first; of segmentations."""
+        total: Counter[str] = Counter()
+        for block in self.blocks:
+            total.update(block.class_px)
+        return dict(sorted(total.items(), key=lambda one: (-one[1], one[0])))
 
     @property
     def is_repeated(self) -> bool:

@@ -155,7 +155,7 @@ def test_a_formula_equals_numpy_in_float32_bit_for_bit(formula):
     [
         ("ndvj", "did you mean 'ndvi'"),
         ("nri / red", "did you mean 'nir'"),
-        ("yellow", "there is no band or index 'yellow': the cube has"),
+        ("cirrus", "there is no band or index 'cirrus': the cube has"),
         ("sloppe(nir)", "no function 'sloppe', did you mean 'slope'"),
         ("__import__('os').system('true')", "uses"),
         ("nir if red else blue", "uses"),

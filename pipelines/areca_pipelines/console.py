@@ -391,7 +391,12 @@ def print_cube(cube: xr.DataArray, out: str) -> None:
     _plain(f"{out}: {sizes}, {cube.dtype}, {cube.rio.crs}")
     _plain(f"bands: {', '.join(map(str, cube.band.values))}")
     items = cube.attrs.get("items", [])
-    how = [set(item.get("resampling", {}).values()) - {None} for item in items]
+    shown = set(map(str, cube.band.values))
+    how = [
+        {method for band, method in item.get("resampling", {}).items()
+         if band in shown and method is not None}
+        for item in items
+    ]  # fmt: skip
     if any(how):
         methods = ", ".join(sorted(set().union(*how)))
         moved = sum(map(bool, how))

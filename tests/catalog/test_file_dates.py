@@ -8,7 +8,7 @@ import rasterio
 from catalog_rasters import draw, make_item
 
 import areca
-from areca.catalog.file_dates import date_by_names
+from areca.catalog.file_dates import DateForm
 from areca.errors import CatalogError
 from areca_pipelines.census import Ground, prepare
 from areca_pipelines.cli import main
@@ -40,8 +40,7 @@ class Named:
     ],
 )
 def test_a_name_tells_its_date(name, form, expected):
-    item = Named(name)
-    date_by_names([item], form)
+    item = DateForm(form).date(Named(name))
 
     assert item.datetime == datetime(*expected, tzinfo=UTC)
 
@@ -57,7 +56,18 @@ def test_a_name_tells_its_date(name, form, expected):
             FORM,
             r"2013-03-30, 2017-03-10; .*dates='034_%Y%m%d'",
         ),
-        ("20240601__20230601", FORM, r"dates='%Y%m%d__'"),
+        ("S2A_20240601_S2A_20230601", FORM, "several dates .* as well$"),
+        ("50%_20240601_20230601", FORM, "several dates .* as well$"),
+        (
+            "a_202406011000_202406011100",
+            "%Y%m%d%H%M",
+            "2024-06-01 10:00:00, 2024-06-01 11",
+        ),
+        ("a_2023366", "%Y%j", "no part of the name"),  # no such day
+        ("farm_20240601", "%Y%M%d", "no form of dates"),  # minutes
+        ("farm_2024_15", "%Y_%d", "no form of dates"),
+        ("20230101_100", "%Y%m%d_%j", "no form of dates"),
+        ("2023 10", "%Y %H", "no form of dates"),
         ("farm_240601", "%y%m%d", "no form of dates"),
         ("farm", "%m%d", "no form of dates"),
         ("farm", "%Y%Y", "no form of dates"),
@@ -67,7 +77,7 @@ def test_a_name_tells_its_date(name, form, expected):
 )
 def test_names_without_one_date_and_other_forms_are_refused(name, form, says):
     with pytest.raises(CatalogError, match=says):
-        date_by_names([Named(name)], form)
+        DateForm(form).date(Named(name))
 
 
 @pytest.fixture
@@ -110,11 +120,38 @@ def test_the_day_that_stands_for_none_may_be_a_date(write_tiff, tmp_path):
     assert [str(time)[:4] for time in cube.time.values] == ["1969", "1970", "1971"]
 
 
+def test_a_date_without_a_time_is_that_day_on_both_sides_of_greenwich(
+    write_tiff, tmp_path
+):
+    for number, day in enumerate(["20240601", "20240602"]):
+        for side, x in (("west", 283_784.0), ("east", 291_784.0)):
+            pixels = draw(1, 40, 40, seed=number)
+            path = f"in/{side}_{day}.tif"
+            write_tiff(
+                path, pixels, origin=(x, 5_709_000.0), pixel=200.0, crs="EPSG:32631"
+            )
+    items = areca.search(tmp_path / "in", names=["grey"], dates=FORM)
+    assert min(item.bbox[0] for item in items) < 0 < max(item.bbox[2] for item in items)
+
+    day = areca.CubeOptions(time="day")
+    cube = areca.open_cube(items, bands=["grey"], options=day)
+
+    assert [str(time)[:10] for time in cube.time.values] == ["2024-06-01", "2024-06-02"]
+    assert not np.isnan(cube.values).any()
+
+
+def test_a_wrong_form_is_told_before_a_file_is_opened(tmp_path):
+    with pytest.raises(CatalogError, match="no form of dates"):
+        areca.search(tmp_path / "none.tif", dates="%q")
+    with pytest.raises(CatalogError, match="is not there; check the path"):
+        areca.search(tmp_path / "none", dates=FORM)
+
+
 def test_what_tells_dates_itself_takes_none(folder, tmp_path):
     item = make_item(folder / "a_20240601.tif")
     item.save_object(dest_href=str(tmp_path / "item.json"))
 
-    with pytest.raises(CatalogError, match="has dates of its own; leave dates out"):
+    with pytest.raises(CatalogError, match="with dates of its own; leave dates out"):
         areca.search(tmp_path / "item.json", dates=FORM)
 
 

@@ -255,6 +255,22 @@ def test_the_ground_of_each_class_is_told(world, client, tmp_path, block_tiles):
     assert 'id="classes"' in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_a_block_that_did_not_count_its_classes_is_done_again(world, client, tmp_path):
+    """As of a run that an earlier version began."""
+    asked, folder = request_of(world), tmp_path / "run"
+    before = run_census(asked, folder, client=client, progress=quiet)
+    marker = min(folder.glob("blocks/*/done.json"))
+    told = json.loads(marker.read_text())
+    del told["class_px"]
+    marker.write_text(json.dumps(told))
+    (folder / "manifest.json").unlink()
+
+    after = run_census(asked, folder, client=client, progress=quiet)
+
+    assert after.resumed == len(before.blocks) - 1
+    assert after.class_px == before.class_px
+
+
 def test_a_small_region_is_shown_enlarged(world, client, tmp_path, monkeypatch):
     height, width = 140, 90
     write_scene(tmp_path / "small.tif", draw_ground(height, width, seed=5))

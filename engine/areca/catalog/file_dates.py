@@ -10,81 +10,92 @@ from areca.catalog.geotiffs import DATED_BY
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pystac
 
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "j": 3, "H": 2, "M": 2, "S": 2}
 """Letters of strptime, and how many digits each stands for."""
+_WHOLE = [
+    {*day, *"HMS"[:count]}
+    for day in ("Y", "Ym", "Ymd", "Yj")
+    for count in range(4)
+    if count == 0 or day in {"Ymd", "Yj"}
+]
+"""Letters that together tell a date, with or without a time: `%Y%d` tells none."""
 
 
-def date_by_names(items: Iterable[pystac.Item], form: str) -> None:
-    """Give items of bare files the date, UTC, that stands in their ids.
+class DateForm:
+    """How dates are written in names, in the letters of strptime.
 
     Args:
-        items: As `areca.catalog.geotiffs.items_of_files` makes them; changed in place.
-        form: How the date is written, in the letters of strptime: `%Y%m%d`. What
-            stands beside it may be part of it: `_1_%Y%m%d`.
+        form: `%Y%m%d`, say. What stands beside the date may be part of it: `_1_%Y%m%d`.
 
     Raises:
-        CatalogError: It is no such form, or an id has no date of it, or several.
+        CatalogError: It is no such form.
     """
-    pattern = _pattern(form)
-    for item in items:
-        found = {
-            when: match.start()
-            for match in pattern.finditer(item.id)
-            for when in _read(match[1], form)
-        }
-        if len(found) != 1:
-            raise CatalogError(_fault(item.id, form, found))
+
+    def __init__(self, form: str) -> None:
+        literals, letters = re.split(r"%(.?)", form)[::2], re.findall(r"%(.?)", form)
+        if set(letters) not in _WHOLE or len(set(letters)) < len(letters):
+            raise CatalogError(
+                f"dates={form!r} is no form of dates: %Y, and each once %m and %d, or "
+                "%j (day of the year), and of a day %H, %M, %S; for example %Y%m%d"
+            )
+        digits = [rf"\d{{{_DIGITS[letter]}}}" for letter in letters]
+        parts = zip(map(re.escape, literals), [*digits, ""], strict=True)
+        body = "".join(part for pair in parts for part in pair)
+        # Digits of a longer number are no date; text that is part of the form tells
+        # enough.
+        before = "" if literals[0] else r"(?<!\d)"
+        after = "" if literals[-1] else r"(?!\d)"
+        self.form = form
+        self._pattern = re.compile(rf"(?={before}({body}){after})")
+        self._shown = "%Y-%m-%d %H:%M:%S" if "H" in letters else "%Y-%m-%d"
+
+    def date(self, item: pystac.Item) -> pystac.Item:
+        """Give an item of a bare file the date, UTC, that stands in its id.
+
+        Args:
+            item: As `areca.catalog.geotiffs.item_of_file` makes it; changed in place.
+
+        Returns:
+            The item.
+
+        Raises:
+            CatalogError: Its id has no date of this form, or several.
+        """
+        found = self.read(item.id)
+        if not found:
+            raise CatalogError(
+                f"no part of the name {item.id!r} is a date as dates={self.form!r} "
+                "writes it; correct that, or choose files that have one"
+            )
+        if len(found) > 1:
+            raise CatalogError(self._several(item.id, found))
         (item.datetime,) = found
         item.properties[DATED_BY] = "name"
+        return item
 
+    def read(self, name: str) -> dict[datetime, int]:
+        """Return the dates of a name, and where the first of each begins.
 
-def _pattern(form: str) -> re.Pattern[str]:
-    """Return what finds dates of a form, also those that overlap, within no number.
+        Args:
+            name: Without the ending of the file.
+        """
+        found: dict[datetime, int] = {}
+        for match in self._pattern.finditer(name):
+            try:
+                when = datetime.strptime(match[1], self.form).replace(tzinfo=UTC)
+            except ValueError:
+                continue  # digits that are no date
+            if when.strftime(self.form) == match[1]:  # day 366 would be the next year's
+                found.setdefault(when, match.start())
+        return found
 
-    Raises:
-        CatalogError: It is no form of dates.
-    """
-    literals, letters = re.split(r"%(.?)", form)[::2], re.findall(r"%(.?)", form)
-    wrong = [f"%{letter}" for letter in letters if letter not in _DIGITS]
-    if wrong or "Y" not in letters or len(set(letters)) < len(letters):
-        raise CatalogError(
-            f"dates={form!r} is no form of dates: it takes %Y and, each once, "
-            f"{', '.join(f'%{letter}' for letter in _DIGITS if letter != 'Y')}; for "
-            "example %Y%m%d"
-        )
-    digits = [rf"\d{{{_DIGITS[letter]}}}" for letter in letters]
-    parts = zip(map(re.escape, literals), [*digits, ""], strict=True)
-    body = "".join(part for pair in parts for part in pair)
-    # Digits of a longer number are no date; text that is part of the form tells enough.
-    before = "" if literals[0] else r"(?<!\d)"
-    after = "" if literals[-1] else r"(?!\d)"
-    return re.compile(rf"(?={before}({body}){after})")
-
-
-def _read(text: str, form: str) -> list[datetime]:
-    try:
-        return [datetime.strptime(text, form).replace(tzinfo=UTC)]
-    except ValueError:
-        return []  # digits that are no date
-
-
-def _fault(name: str, form: str, found: dict[datetime, int]) -> str:
-    if not found:
-        return (
-            f"no part of the name {name!r} is a date as dates={form!r} writes it; "
-            "correct that, or choose files that have one"
-        )
-    start = min(found.values())
-    beside = name[max(0, start - 4) : start]
-    length = len(datetime(2000, 1, 1, tzinfo=UTC).strftime(form))
-    after = name[start + length : start + length + 2]
-    told = ", ".join(f"{when:%Y-%m-%d}" for when in sorted(found))
-    return (
-        f"the name {name!r} has several dates {form!r}: {told}; write what stands "
-        f"beside the one you want as well, such as dates="
-        f"{beside + form if beside else form + after!r}"
-    )
+    def _several(self, name: str, found: dict[datetime, int]) -> str:
+        told = ", ".join(f"{when:{self._shown}}" for when in sorted(found))
+        start = min(found.values())
+        beside = f"{name[max(0, start - 4) : start]}{self.form}"
+        advice = "write what stands beside the one you want as well"
+        if "%" not in name and len(DateForm(beside).read(name)) == 1:
+            advice += f", such as dates={beside!r}"
+        return f"the name {name!r} has several dates {self.form!r}: {told}; {advice}"

@@ -11,7 +11,7 @@ from areca.catalog.acquisitions import Acquisition, in_canonical_order
 from areca.catalog.assets import asset_bands, data_assets, name_bands
 from areca.catalog.dates import format_moment, item_interval
 from areca.catalog.filters import geometry_of
-from areca.catalog.geotiffs import is_bare, is_bare_file, is_undated, naming_hint
+from areca.catalog.geotiffs import is_bare_file, is_undated, naming_hint
 from areca.catalog.headers import read_header
 from areca.catalog.hrefs import (
     check_href,
@@ -296,30 +296,13 @@ class _ItemReader:
 
     def _projection(self, key: str) -> Projection:
         found = projection_of(self.item, self.assets[key], self.headers.get(key))
-        found = found or self._of_equal_shape(key)
         if found is None:
             raise CatalogError(
                 f"asset {key!r} ({redact(self.assets[key].href)}) has no projection, "
                 "neither in the item nor in its header; complete proj:code, "
-                "proj:transform and proj:shape"
+                "proj:transform and proj:shape, or write CRS and transform to the file"
             )
         return found
-
-    def _of_equal_shape(self, key: str) -> Projection | None:
-        """Return where a plain file lies that a user adds to a file or a cube.
-
-        One without CRS and transform is taken to be on the pixels of that, if it has as
-        many.
-        """
-        header = self.headers.get(key)
-        if header is None or header.transform is not None or not is_bare(self.origin):
-            return None
-        others = (
-            projection_of(self.item, asset, self.headers.get(other))
-            for other, asset in self.assets.items()
-            if other != key
-        )
-        return next((one for one in others if one and one.shape == header.shape), None)
 
     def _scene_band(self, band: AssetBand, names: dict[str, AssetBand]) -> SceneBand:
         mine = [name for name, other in names.items() if other == band]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from areca.catalog.aoi import distance_km, read_aoi
 from areca.catalog.api import is_api, search_api
 from areca.catalog.documents import Fetcher, walk
-from areca.catalog.file_dates import date_by_names
+from areca.catalog.file_dates import DateForm
 from areca.catalog.filters import Query, geometry_of, newest_first
 from areca.catalog.geotiffs import (
     ENDS,
@@ -62,7 +62,7 @@ def search(
             Of GeoTIFFs without a catalogue the date is known with `dates` only.
         max_cloud: Leave out items with more clouds, percent (`eo:cloud_cover`); items
             that do not tell stay.
-        limit: Keep only the newest so many; of GeoTIFFs the first by id.
+        limit: Keep only the newest so many; of files without dates the first by id.
         names: Names of all bands of GeoTIFFs without a catalogue, in their order, in
             place of those that the files tell.
         dates: How a date stands in the names of GeoTIFFs without a catalogue, in the
@@ -96,9 +96,8 @@ def search(
             "tell when they were acquired. Leave datetime out, tell how dates stand in "
             "their names (dates='%Y%m%d'), or describe the files in a STAC catalogue"
         )
-    items = _find(place, query)
-    if dates is not None:
-        date_by_names(items := list(items), dates)
+    date = None if dates is None else DateForm(dates).date
+    items = _find(place, query) if date is None else map(date, _find(place, query))
     in_time = [
         item
         for item in items
@@ -126,11 +125,14 @@ def _check_bare(place: str, **given: object) -> None:
         CatalogError: Names what was given.
     """
     for name, value in given.items():
-        if value is not None and not _is_of_files(place):
-            raise CatalogError(
-                f"{name} are for GeoTIFFs without a catalogue, and {redact(place)} has "
-                f"{name} of its own; leave {name} out"
-            )
+        if value is None or _is_of_files(place):
+            continue
+        if not is_remote(place) and not Path(local_path(place)).exists():
+            raise CatalogError(f"{redact(place)} is not there; check the path")
+        raise CatalogError(
+            f"{name} are for GeoTIFFs without a catalogue, and {redact(place)} is "
+            f"something else, with {name} of its own; leave {name} out"
+        )
 
 
 def has_collections(catalog: str | Path) -> bool:

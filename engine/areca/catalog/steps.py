@@ -76,9 +76,14 @@ def _time(one: Acquisition) -> np.datetime64:
 
 
 def _solar_day(one: Acquisition) -> str:
-    """Return the day by the sun over the middle of an acquisition, empty if unknown."""
+    """Return the day by the sun over the middle of an acquisition, empty if unknown.
+
+    Midnight to the last digit is the date alone, of which nobody told the time.
+    """
     if not _text(one):
         return ""
+    if _time(one) == _time(one).astype("datetime64[D]"):
+        return str(_time(one).astype("datetime64[D]"))
     lon = wkt.loads(one.parts[0].footprint).centroid.x
     shift = np.timedelta64(round(lon / _HOUR_DEG * 3600), "s")
     return str((_time(one) + shift).astype("datetime64[D]"))

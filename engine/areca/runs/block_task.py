@@ -114,6 +114,9 @@ def _do_block(task: BlockTask) -> BlockDone:
         _write_table(folder / "oversize.parquet", found.oversize)
     wanted = {name: found.rasters[name] for name in predictor.rasters}
     opened = int(rows["open"].sum())
+    is_dense = predictor.is_dense
+    class_px = _class_px(wanted["label"], task) if is_dense else {}
+    seen_px = sum(class_px.values()) if is_dense else _seen_px(source, padded, task)
     return BlockDone(
         name=task.block.name,
         key=task.ledger.key,
@@ -121,8 +124,8 @@ def _do_block(task: BlockTask) -> BlockDone:
         settled=len(rows) - opened,
         open=opened,
         oversize=len(found.oversize),
-        seen_px=_seen_px(source, padded, task),
-        class_px=_class_px(wanted["label"], task) if predictor.is_dense else {},
+        seen_px=seen_px,
+        class_px=class_px,
         candidates_sha256=file_sha256(folder / "candidates.parquet"),
         rasters_sha256=task.store.write(task.block, wanted) if wanted else "",
         precision=found.precision,

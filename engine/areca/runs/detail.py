@@ -65,8 +65,8 @@ def detail_picture(result: RunResult, plan: RunPlan, pixel_m: float) -> Picture 
     else:
         drawn = place.with_outlines(image, objects)
         words = "Each outline is one object, coloured by its class."
-    whole = window == plan.layout.shown
-    where = "" if whole else ", around the block with the most objects"
+    is_part = window != plan.layout.shown and len(objects) > 0
+    where = ", around the block with the most candidates" if is_part else ""
     return Picture(
         image=drawn,
         title="Objects at their true size",

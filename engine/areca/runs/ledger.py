@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from areca.runs.folder import write_json
@@ -32,7 +32,8 @@ class BlockDone:
     oversize: int = 0
     """Candidates larger than the model's largest object; listed, not counted."""
     seen_px: int = 0
-    """Pixels of the block that an image shows, and that lie in the area."""
+    """Pixels of the block that an image shows, and that lie in the area; of a
+    segmentation those that have a class."""
     class_px: dict[str, int] = field(default_factory=dict)
     """Of a segmentation, how many of these have each class."""
     candidates_sha256: str = ""
@@ -65,10 +66,13 @@ class Ledger:
         """Return what an earlier call left of a block, None when it must be done."""
         folder = self.folder.block(block)
         try:
-            done = BlockDone(**json.loads((folder / "done.json").read_text()))
+            told = json.loads((folder / "done.json").read_text())
+            done = BlockDone(**told)
         except (OSError, ValueError, TypeError):
             # No marker, or one that a fault of the disk has cut: it is not done.
             return None
+        if len(told) < len(fields(BlockDone)):
+            return None  # of a version that did not count all that this one counts
         whole = done.key == self.key and (folder / "candidates.parquet").is_file()
         return done if whole else None
 

@@ -40,8 +40,8 @@ ROUND_UP = (math.sqrt(5) - 1) / 2
 What lies on the tie is flipped by that noise, so it must be where no grid is. The
 golden section is as far as can be from fractions of small numbers; 1/2 is one.
 """
-CUT = math.sqrt(5) - 2
-"""How far below 0 phases begin, for the same reason; 0, 1/2 and 3/4 are common."""
+CUT = 0.25 - ROUND_UP / 100
+"""How far below 0 phases begin: a little above 3/4, which is common as 0 and 1/2 are."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -41,7 +41,7 @@ What lies on the tie is flipped by that noise, so it must be where no grid is. T
 golden section is as far as can be from fractions of small numbers; 1/2 is one.
 """
 CUT = 0.25 - ROUND_UP / 100
-"""How far below 0 phases begin: a little above 3/4, which is common as 0 and 1/2 are."""
+"""How far below 0 phases begin: the cut is just above 3/4, which is a common one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

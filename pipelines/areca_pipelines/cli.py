@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+import areca
 from areca.errors import ArecaError, InputError
 from areca_pipelines.commands import files, imagery, models, results, runs
 
@@ -35,7 +35,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
     if asked:
-        print(f"areca {version('areca')}")
+        print(f"areca {areca.__version__}")
         raise typer.Exit
 
 

@@ -34,16 +34,16 @@ def scenes(tmp_path, monkeypatch):
         write(f"scenes/farm_{day}.tif", draw(4, *SHAPE, seed=number))
 
 
-def write(path, pixels, *, pixel=10.0, move=(0, 0), descriptions=None, crs=32633):
+def write(path, pixels, *, pixel=10.0, move=(0, 0), descriptions=None):
     left, top = 5e5 + 10 * move[0], 5e6 - 10 * move[1]
     profile = {
         "driver": "GTiff", "count": len(pixels), "dtype": pixels.dtype,
         "height": pixels.shape[1], "width": pixels.shape[2],
     }  # fmt: skip
     if pixel:
-        profile["crs"] = f"EPSG:{crs}"
+        profile["crs"] = "EPSG:32633"
         profile["transform"] = Affine(pixel, 0, left, 0, -pixel, top)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # without pixel size the file is to have no place
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", **profile) as file:
             file.write(pixels)

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from areca.catalog.geotiffs import DATED_BY
+from areca.catalog.geotiffs import BY_NAME, DATED_BY
 from areca.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DateForm:
         if len(found) > 1:
             raise CatalogError(self._several(item.id, found))
         (item.datetime,) = found
-        item.properties[DATED_BY] = "name"
+        item.properties[DATED_BY] = BY_NAME
         return item
 
     def read(self, name: str) -> dict[datetime, int]:

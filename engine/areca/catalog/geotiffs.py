@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -37,6 +37,8 @@ DATED_BY = "areca:datetime_source"
 """Property of items that areca makes of files: where their datetime is from."""
 UNDATED = {DATED_BY: "placeholder"}
 """Properties of an item whose datetime stands for one that is not known."""
+BY_NAME = "name"
+"""Source of a datetime that stood in the name of the file."""
 _NAMED_BY = "areca:bands_named_by"
 _EXAMPLE = ["red", "green", "blue", "nir"]
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,6 +60,15 @@ def is_bare(place: str) -> bool:
     return path is not None and path.is_dir() and not (path / "catalog.json").is_file()
 
 
+def is_of_files(place: str) -> bool:
+    """Return whether a place is GeoTIFFs without a catalogue.
+
+    Args:
+        place: What `areca.search` takes.
+    """
+    return is_bare(place) and not is_zarr(place)
+
+
 def is_undated(item: pystac.Item, origin: str) -> bool:
     """Return whether the datetime of an item is a placeholder that areca put there.
 
@@ -65,21 +76,11 @@ def is_undated(item: pystac.Item, origin: str) -> bool:
 
     Args:
         item: A STAC item.
-        origin: Where it was found.
-    """
-    is_told = item.properties.get(DATED_BY) == "name"
-    return item.datetime == NO_DATE and not is_told and is_made_here(item, origin)
-
-
-def is_made_here(item: pystac.Item, origin: str) -> bool:
-    """Return whether areca made an item of imagery without a catalogue and dates.
-
-    Args:
-        item: A STAC item.
         origin: Where it was found; what the items of a catalogue say is not believed.
     """
-    told = item.properties.get(DATED_BY) in {*UNDATED.values(), "name"}
-    return told and is_bare(origin)
+    source = item.properties.get(DATED_BY)
+    is_placeholder = source == UNDATED[DATED_BY] and item.datetime == NO_DATE
+    return is_placeholder and is_bare(origin)
 
 
 def assumed_names(items: Iterable[pystac.Item]) -> str:
@@ -138,7 +139,8 @@ def is_bare_file(item: pystac.Item, origin: str) -> bool:
         item: A STAC item.
         origin: Where it was found.
     """
-    return is_made_here(item, origin) and not is_zarr(origin)
+    is_made_here = item.properties.get(DATED_BY) in {UNDATED[DATED_BY], BY_NAME}
+    return is_made_here and is_of_files(origin)
 
 
 def naming_hint(item: pystac.Item, origin: str) -> str:
@@ -269,10 +271,7 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
     fields = {
         # Of the asset, not of the item: a file that a user adds, such as a mask, may
         # have pixels of its own.
-        "proj:code": header.crs if len(header.crs) < 40 else None,
-        **({} if len(header.crs) < 40 else {"proj:wkt2": header.crs}),
-        "proj:transform": list(header.transform),
-        "proj:shape": list(header.shape),
+        **projection_fields(header),
         "eo:bands": _eo_bands(header.names),
         "raster:bands": _raster_bands(header),
     }
@@ -286,6 +285,21 @@ def item_of_file(href: str, *, name: str | None = None) -> pystac.Item:
         ),
     )
     return item
+
+
+def projection_fields(header: Header) -> dict[str, Any]:
+    """Return the fields of STAC's projection extension for a file or an array.
+
+    Args:
+        header: Its header, with CRS and transform.
+    """
+    crs = header.crs or ""
+    return {
+        "proj:code": crs if len(crs) < 40 else None,
+        **({} if len(crs) < 40 else {"proj:wkt2": crs}),
+        "proj:transform": list(header.transform or ()),
+        "proj:shape": list(header.shape),
+    }
 
 
 def _stem(href: str) -> str:

@@ -15,6 +15,7 @@ from areca.catalog.geotiffs import (
     files_of_pattern,
     find_geotiffs,
     is_bare,
+    is_of_files,
     is_pattern,
     item_of_file,
     items_of_files,
@@ -90,7 +91,7 @@ def search(
         datetime=datetime,
         max_cloud=max_cloud,
     )
-    if datetime is not None and dates is None and _is_of_files(place):
+    if datetime is not None and dates is None and is_of_files(place):
         raise CatalogError(
             f"cannot filter {redact(place)} by datetime={datetime!r}: GeoTIFFs do not "
             "tell when they were acquired. Leave datetime out, tell how dates stand in "
@@ -114,10 +115,6 @@ def search(
     return set_found(newest_first(found)[:limit], place)
 
 
-def _is_of_files(place: str) -> bool:
-    return is_bare(place) and not is_zarr(place)
-
-
 def _check_bare(place: str, **given: object) -> None:
     """Refuse what is for GeoTIFFs without a catalogue, where there is another source.
 
@@ -125,7 +122,7 @@ def _check_bare(place: str, **given: object) -> None:
         CatalogError: Names what was given.
     """
     for name, value in given.items():
-        if value is None or _is_of_files(place):
+        if value is None or is_of_files(place):
             continue
         if not is_remote(place) and not Path(local_path(place)).exists():
             raise CatalogError(f"{redact(place)} is not there; check the path")

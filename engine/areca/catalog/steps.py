@@ -82,8 +82,9 @@ def _solar_day(one: Acquisition) -> str:
     """
     if not _text(one):
         return ""
-    if _time(one) == _time(one).astype("datetime64[D]"):
-        return str(_time(one).astype("datetime64[D]"))
+    time = _time(one)
+    if time == (day := time.astype("datetime64[D]")):
+        return str(day)
     lon = wkt.loads(one.parts[0].footprint).centroid.x
     shift = np.timedelta64(round(lon / _HOUR_DEG * 3600), "s")
-    return str((_time(one) + shift).astype("datetime64[D]"))
+    return str((time + shift).astype("datetime64[D]"))

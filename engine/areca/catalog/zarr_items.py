@@ -9,7 +9,13 @@ import numpy as np
 import pystac
 from shapely.geometry import mapping
 
-from areca.catalog.geotiffs import NO_DATE, UNDATED, bbox_of, footprint_of
+from areca.catalog.geotiffs import (
+    NO_DATE,
+    UNDATED,
+    bbox_of,
+    footprint_of,
+    projection_fields,
+)
 from areca.catalog.hrefs import ZARR_ARRAY, is_remote, local_path, redact
 from areca.catalog.zarr_metadata import StoredArray, open_group, stored_arrays
 from areca.catalog.zarr_store import ZarrStore
@@ -110,7 +116,6 @@ def _item(
     several: bool,
 ) -> pystac.Item:
     header = arrays[0].header
-    place = header.crs or ""
     ground = footprint_of(header)
     moment = None if time is None else time.astype("datetime64[us]").item()
     suffix = f"{number}" if moment is None else f"{moment:%Y%m%dT%H%M%S}"
@@ -125,11 +130,7 @@ def _item(
         href=str(path),
     )
     # Of assets, not of the item: a file that a user adds may have pixels of its own.
-    grid = {
-        **({"proj:code": place} if len(place) < 40 else {"proj:wkt2": place}),
-        "proj:transform": list(header.transform or ()),
-        "proj:shape": list(header.shape),
-    }
+    grid = projection_fields(header)
     for array in arrays:
         tail = f"#{number}" if array.has_time else ""
         item.add_asset(

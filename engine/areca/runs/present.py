@@ -52,6 +52,7 @@ def present(result: RunResult, plan: RunPlan, request: RunRequest) -> str:
 
 
 def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportContext:
+    pixel_m = _pixel_m(plan)
     return ReportContext(
         title=request.title,
         state=result.state,
@@ -59,10 +60,7 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         region=_region(plan, request),
         searched_m2=_searched_m2(result, plan),
-        classes_m2={
-            name: pixels * _pixel_m(plan) ** 2
-            for name, pixels in result.class_px.items()
-        },
+        classes_m2={name: n * pixel_m**2 for name, n in result.class_px.items()},
         summary=result.summary,
         resume_command=request.command,
         model=_model(request),
@@ -76,7 +74,7 @@ def _context(result: RunResult, plan: RunPlan, request: RunRequest) -> ReportCon
         oversize=result.oversize,
         seams=result.seams["words"],
         seams_pass=result.seams["passed"],
-        largest_m=plan.predictor.model.card.max_object_px * _pixel_m(plan),
+        largest_m=plan.predictor.model.card.max_object_px * pixel_m,
     )
 
 
